@@ -82,4 +82,7 @@ export type { AxisSelection, Selection } from './hooks/selection.ts';
 export type { Statistics } from './hooks/statistics.ts';
 export type { Tensor } from './hooks/tensor.ts';
 export type { TokenInput } from './hooks/tokens.ts';
+export type { Numerics } from './kernels/prelude.ts';
+export type { Arithmetic } from './numerics/emulation/arithmetic.ts';
+export { type EmulationOptions, emulateForward } from './numerics/emulation/forward.ts';
 export { type ReferenceValue, referenceForward } from './numerics/reference.ts';

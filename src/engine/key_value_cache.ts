@@ -1,5 +1,7 @@
 // Keys and values of the positions that a text already has, kept on the GPU from run to run: what makes a step of generation cost
 // one position instead of all. Rows of a batch may have different lengths.
+
+import type { Numerics } from '../kernels/prelude.ts';
 import type { Graph } from './graph.ts';
 import type { GpuMemory } from './memory.ts';
 import { bufferOf } from './tasks.ts';
@@ -27,6 +29,8 @@ export class KeyValueCache {
   readonly capacity: number;
   /** Positions that each row has. */
   lengths: readonly number[];
+  /** How its keys and values were rounded; null while it is empty. */
+  private numerics: Numerics | null = null;
   private readonly memory: GpuMemory;
   private readonly parts: ReadonlyMap<string, Part>;
   private state: 'free' | 'in use' | 'destroyed' = 'free';
@@ -55,12 +59,19 @@ export class KeyValueCache {
   }
 
   /** @internal Runs `f`, which appends rows of these lengths; only if it succeeds the rows are longer afterwards. */
-  async append<T>(rowLengths: readonly number[], f: () => Promise<T>): Promise<T> {
+  async append<T>(rowLengths: readonly number[], numerics: Numerics, f: () => Promise<T>): Promise<T> {
     this.check();
+    const isEmpty = this.lengths.every((length) => length === 0);
+    if (!isEmpty && this.numerics !== numerics) {
+      throw new Error(
+        `key-value cache: it was filled by ${this.numerics} runs; a ${numerics} one cannot go on from there.`,
+      );
+    }
     this.state = 'in use';
     try {
       const result = await f();
       this.lengths = this.lengths.map((length, row) => length + rowLengths[row]);
+      this.numerics = numerics;
       return result;
     } finally {
       if (this.state === 'in use') this.state = 'free';
@@ -85,6 +96,7 @@ export class KeyValueCache {
     }
     this.memory.device.queue.submit([encoder.finish()]);
     fork.lengths = this.lengths;
+    fork.numerics = this.numerics;
     return fork;
   }
 

@@ -5,6 +5,7 @@
 // a buffer is reused as soon as its value has been read for the last time; a captured value keeps its buffer.
 import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../kernels/edit.ts';
 import { type Kernel, kernelSource, presentBindings, type Variant } from '../kernels/kernel.ts';
+import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
 import { FIRST_POS, type Graph, type GraphValue, type RunAxis, TOKENS } from './graph.ts';
 import {
   type BufferName,
@@ -35,6 +36,7 @@ export interface PlannedWrite {
 }
 
 export interface PlanRequest {
+  readonly numerics: Numerics;
   readonly batch: number;
   readonly pos: number;
   /** Values to keep: they are materialised, and their buffers are not reused. */
@@ -87,6 +89,7 @@ export interface Pause {
 export type Step = Dispatch | Pause;
 
 export interface Plan {
+  readonly numerics: Numerics;
   readonly batch: number;
   readonly pos: number;
   /** The most positions that its runs look at: `pos` without a key-value cache. */
@@ -121,6 +124,7 @@ export const EDIT_PARAMETERS = 16;
 
 /**
  * The dispatches that compute what the request wants, and nothing else.
+ * @param reproducible what reproducible numerics need on this adapter
  * @throws Error if a value does not fit the adapter's limits (the message names it and says what to shorten)
  */
 export function compile(
@@ -128,6 +132,7 @@ export function compile(
   request: PlanRequest,
   weights: ReadonlyMap<string, WeightLayout>,
   limits: PlanLimits,
+  reproducible: Guarding = 'guarded',
 ): Plan {
   const writes = request.writes ?? [];
   const { batch, pos, cached } = request;
@@ -148,6 +153,7 @@ export function compile(
   checkSizes(graph, stored, run, limits);
   const { slots, slotOf } = assignSlots(graph, live, { stored, kept }, run);
   const environment: Environment = {
+    arithmetic: request.numerics === 'fast' ? 'fast' : reproducible,
     run,
     keyStride: cached?.capacity ?? pos,
     writes,
@@ -174,7 +180,7 @@ export function compile(
     };
   });
   const keptSlots = [...kept].filter((name) => stored.has(name)).length;
-  return { ...run, steps, slots, kept: keptSlots, slotOf, edits };
+  return { numerics: request.numerics, ...run, steps, slots, kept: keptSlots, slotOf, edits };
 }
 
 function sizeBytes(graph: Graph, buffer: BufferName, run: RunShape): number {
@@ -226,6 +232,7 @@ function assignSlots(
 }
 
 interface Environment {
+  readonly arithmetic: Arithmetic;
   readonly run: RunShape;
   readonly keyStride: number;
   readonly writes: readonly PlannedWrite[];
@@ -262,6 +269,7 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
     const variant: Variant = {
       dims: { ...operation.dims, ...cutDims, ...runDims },
       options: { firstToken: piece?.firstRow ?? 0, firstColumn: piece?.firstRow ?? 0, ...operation.options },
+      arithmetic: environment.arithmetic,
       has: (binding) => binding in inputs || binding in weights || isWanted(outputs[binding] ?? ''),
     };
     const label = `${kernel.name} ${valueOfBuffer(Object.values(outputs).at(-1) ?? '')}`;
@@ -289,6 +297,7 @@ function editStep({ value, inputs, outputs, write }: EditTask, environment: Envi
   const variant: Variant = {
     dims: { ...environment.run, elements: shape.reduce((a, b) => a * b, 1) },
     options: { masked: value.masked },
+    arithmetic: environment.arithmetic,
     has: (binding) => binding !== 'operand' || operandElements > 0 || operandIsValue,
   };
   const step = dispatch(edit(axes, op, expression), label, variant, (name): Resource => {

@@ -1,6 +1,7 @@
 // Runs plans on a device: holds the weights, compiles pipelines once, keeps plans and their frames for the next run.
 // Knows nothing of names that users type, of tokens as text, or of caches.
 import type { Kernel, Variant } from '../kernels/kernel.ts';
+import type { Guarding, Numerics } from '../kernels/prelude.ts';
 import { dispatchKernel } from './dispatch.ts';
 import { dispatchesOf, Frame, type RunInput } from './frame.ts';
 import type { Graph } from './graph.ts';
@@ -20,7 +21,14 @@ interface CompiledPlan {
 /** Plans kept for the next run of the same shape; the least recently used one goes first. */
 const MAX_PLANS = 16;
 
+/** A request; without numerics it has the runtime's. */
+export type RunRequest = Omit<PlanRequest, 'numerics'> & Partial<Pick<PlanRequest, 'numerics'>>;
+
 export class Runtime {
+  /** Of runs that do not say. */
+  readonly numerics: Numerics;
+  /** What reproducible numerics need on this adapter. */
+  private readonly reproducible: Guarding;
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   private readonly graph: Graph;
@@ -28,7 +36,14 @@ export class Runtime {
   private readonly weights: Map<string, GPUBuffer[]>;
   private readonly plans = new Map<string, CompiledPlan>();
 
-  constructor(device: GPUDevice, graph: Graph, layouts: ReadonlyMap<string, WeightLayout>) {
+  constructor(
+    device: GPUDevice,
+    graph: Graph,
+    layouts: ReadonlyMap<string, WeightLayout>,
+    { numerics, reproducible }: { readonly numerics: Numerics; readonly reproducible: Guarding },
+  ) {
+    this.numerics = numerics;
+    this.reproducible = reproducible;
     this.memory = new GpuMemory(device);
     this.pipelines = PipelineCache.of(device);
     this.graph = graph;
@@ -70,13 +85,18 @@ export class Runtime {
   }
 
   /** The plan of a request. Runs nothing, and keeps nothing. */
-  plan(request: PlanRequest): Plan {
+  plan(request: RunRequest): Plan {
     this.check();
-    return this.plans.get(planKey(request))?.plan ?? this.compile(request);
+    const complete = this.complete(request);
+    return this.plans.get(planKey(complete))?.plan ?? this.compile(complete);
+  }
+
+  private complete(request: RunRequest): PlanRequest {
+    return { ...request, numerics: request.numerics ?? this.numerics };
   }
 
   private compile(request: PlanRequest): Plan {
-    return compile(this.graph, request, this.layouts, this.memory.device.limits);
+    return compile(this.graph, request, this.layouts, this.memory.device.limits, this.reproducible);
   }
 
   /** The plan of a request with its buffers: made the first time, the same object afterwards. */
@@ -109,13 +129,14 @@ export class Runtime {
    * A warm run (a request that ran before, its frame released) creates no GPU buffer, bind group or pipeline.
    * If the adapter runs out of memory, everything at rest is freed and the run tried once more.
    */
-  async run(request: PlanRequest, input: RunInput): Promise<Frame> {
+  async run(request: RunRequest, input: RunInput): Promise<Frame> {
+    const complete = this.complete(request);
     try {
-      return await this.attempt(request, input);
+      return await this.attempt(complete, input);
     } catch (error) {
       if (!(error instanceof OutOfMemoryError) || this.plans.size === 0) throw error;
       this.forgetOldest(this.plans.size);
-      return this.attempt(request, input);
+      return this.attempt(complete, input);
     }
   }
 
@@ -186,9 +207,15 @@ export class Runtime {
   }
 
   /** Dispatches one kernel on buffers of the caller. For what is not part of a plan: statistics, tests, benchmarks. */
-  async dispatch(kernel: Kernel, variant: Variant, buffers: Readonly<Record<string, GPUBuffer>>): Promise<void> {
+  async dispatch(
+    kernel: Kernel,
+    variant: Omit<Variant, 'arithmetic'>,
+    buffers: Readonly<Record<string, GPUBuffer>>,
+  ): Promise<void> {
     this.check();
-    await dispatchKernel(this.memory, this.pipelines, kernel, variant, buffers);
+    const arithmetic = this.numerics === 'fast' ? 'fast' : this.reproducible;
+    const complete = { ...variant, arithmetic } as const;
+    await dispatchKernel(this.memory, this.pipelines, kernel, complete, buffers);
   }
 
   /** @throws Error if the model has been destroyed or the device is gone: its buffers would read as zeros */
@@ -204,6 +231,6 @@ export class Runtime {
   }
 }
 
-function planKey({ batch, pos, capture, given, writes, cached }: PlanRequest): string {
-  return JSON.stringify([batch, pos, capture, given, writes, cached]);
+function planKey({ numerics, batch, pos, capture, given, writes, cached }: PlanRequest): string {
+  return JSON.stringify([numerics, batch, pos, capture, given, writes, cached]);
 }

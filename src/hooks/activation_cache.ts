@@ -4,6 +4,7 @@ import type { GraphValue } from '../engine/graph.ts';
 import { valueShape } from '../engine/plan.ts';
 import type { Runtime } from '../engine/runtime.ts';
 import { MASKED } from '../kernels/kernel.ts';
+import type { Numerics } from '../kernels/prelude.ts';
 import { CHUNK, SUMMARY, statistics } from '../kernels/statistics.ts';
 import { mergeSummaries, type Statistics } from './statistics.ts';
 import type { Tensor } from './tensor.ts';
@@ -45,6 +46,11 @@ export class CachedValue {
       if (isHeld) this.runtime.release(frame);
       isHeld = false;
     };
+  }
+
+  /** Those of the run that computed it. */
+  get numerics(): Numerics {
+    return this.owner.frame.plan.numerics;
   }
 
   get elementCount(): number {

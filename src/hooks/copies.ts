@@ -4,8 +4,8 @@
 // other, nor do positions outside of attention.
 import type { Frame } from '../engine/frame.ts';
 import { type Graph, type GraphValue, LOGITS } from '../engine/graph.ts';
-import { type Plan, type PlanRequest, valueShape } from '../engine/plan.ts';
-import type { Runtime } from '../engine/runtime.ts';
+import { type Plan, valueShape } from '../engine/plan.ts';
+import type { RunRequest, Runtime } from '../engine/runtime.ts';
 import { axisMapLength, ROW_FIELDS } from '../kernels/edit.ts';
 import { ActivationCache } from './activation_cache.ts';
 import type { HookEntry } from './interventions.ts';
@@ -26,7 +26,7 @@ export interface CopiedPrompt extends TokenBatch {
 export type Start = number;
 
 interface PassRequest {
-  readonly request: Omit<PlanRequest, 'writes'>;
+  readonly request: Omit<RunRequest, 'writes'>;
   /** By the name of a shared value, the buffer of the pass that it fills. */
   readonly given: ReadonlyMap<string, string>;
 }

@@ -16,6 +16,8 @@ import { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation } from '../engine/source.ts';
 import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
 import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayout } from '../engine/weights.ts';
+import { SMALLEST_NORMAL } from '../kernels/kernel.ts';
+import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 
 /** A model in memory instead of in a folder: what config.json would say, and tensors by their checkpoint names. */
 export interface ModelInMemory {
@@ -26,6 +28,8 @@ export interface ModelInMemory {
 export interface LoadOptions {
   /** Yours to keep: it is used and never destroyed. Without one, `requestDevice()` gives one that dies with the model. */
   readonly device?: GPUDevice;
+  /** How runs that do not say otherwise are rounded; `fast` if absent. See `Numerics`. */
+  readonly numerics?: Numerics;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /** Cuts the embedding and the unembedding into pieces of at most this many bytes, as an adapter with this limit would need. */
@@ -64,6 +68,7 @@ export async function loadModel(
 
 async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Promise<ModelParts> {
   const config = parseConfig(checkpoint.config);
+  const numerics = checkNumerics(options.numerics ?? 'fast');
   const loaded = loadWeights(config, checkpoint);
   const files = checkpoint.tokenizer;
   const tokenizer = files && (await createTokenizer(files.tokenizerJson, files.tokenizerConfig, config.bosTokenId));
@@ -74,7 +79,7 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
   try {
     const layouts = weightLayouts(config, device, options.maxBindingSizeBytes);
     const graph = buildGraph(config, (name) => layouts.has(name) && !loaded.absent.has(name));
-    runtime = new Runtime(device, graph, layouts);
+    runtime = new Runtime(device, graph, layouts, { numerics, reproducible: 'guarded' });
     const notFinite = await upload(runtime, loaded, config, layouts, options);
     await compileFirst(runtime, config, options);
     const warnings = [...loaded.warnings, ...notFinite];
@@ -106,7 +111,8 @@ function weightLayouts(
 
 /**
  * Uploads tensor by tensor: the CPU holds one at a time beside the checkpoint. Gives a warning for each weight that holds NaN or
- * infinities: WGSL lets an implementation assume that there are none, so what such a model computes is anybody's guess.
+ * infinities: WGSL lets an implementation assume that there are none, so what such a model computes is anybody's guess. Subnormal
+ * numbers some adapters take as 0: here they are, so that all compute with the same weights.
  */
 async function upload(
   runtime: Runtime,
@@ -122,9 +128,12 @@ async function upload(
     const layout = layouts.get(spec.name);
     const strange = data.reduce((count, value) => count + Number(!Number.isFinite(value)), 0);
     if (strange > 0) warnings.push(`weights: ${spec.name} holds ${strange} values that are NaN or infinite`);
+    const tiny = data.reduce((count, value) => count + Number(isSubnormal(value)), 0);
+    if (tiny > 0) warnings.push(`weights: ${spec.name} holds ${tiny} values below 2⁻¹²⁶; they count as 0`);
     if (!absent && layout) {
+      const normal = tiny > 0 ? data.map((value) => (isSubnormal(value) ? 0 : value)) : data;
       await runtime.memory.scoped(`the weight ${spec.name}`, () =>
-        runtime.uploadWeight(spec.name, packWeight(spec, data, layout)),
+        runtime.uploadWeight(spec.name, packWeight(spec, normal, layout)),
       );
     }
     signal?.throwIfAborted();
@@ -136,6 +145,11 @@ async function upload(
     await runtime.memory.scoped(`the table ${spec.name}`, () => runtime.uploadWeight(spec.name, data));
   }
   return warnings;
+}
+
+/** Smaller than any normal float32, and not 0. */
+function isSubnormal(value: number): boolean {
+  return value !== 0 && Math.abs(value) < SMALLEST_NORMAL;
 }
 
 /** Compiles the pipelines of a single token and of a longer text, so that the first run is not the slow one. */

@@ -7,6 +7,7 @@ import { type Plan, type RunShape, valueShape } from '../engine/plan.ts';
 import type { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation } from '../engine/source.ts';
 import type { TokenizeOptions, Tokenizer } from '../engine/tokenizer.ts';
+import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 import { ActivationCache, type CachedValue } from './activation_cache.ts';
 import { type CopiedPrompt, CopyRunner } from './copies.ts';
 import { type GenerateOptions, type GenerationStep, generate } from './generate.ts';
@@ -43,6 +44,8 @@ export interface RunWithCacheResult extends RunResult {
 }
 
 export interface RunOptions extends TokenizeOptions {
+  /** How results are rounded; as `Model.load` was told if absent. */
+  readonly numerics?: Numerics;
   /** Interventions: where and what. Those of one value apply in the order given. */
   readonly hooks?: readonly HookEntry[];
   /** Where keys and values of the positions before these are: the run goes on from there and appends its own. */
@@ -117,6 +120,11 @@ export class Model {
    */
   static async load(from: SourceLocation | Source | ModelInMemory, options: LoadOptions = {}): Promise<Model> {
     return new Model(await loadModel(from, options));
+  }
+
+  /** How runs that do not say otherwise are rounded. */
+  get numerics(): Numerics {
+    return this.runtime.numerics;
   }
 
   /** What the model holds on the GPU: weights, plans at rest, caches. */
@@ -214,6 +222,7 @@ export class Model {
     const range = layerRange(this.config, options);
     const { batch, pos, ids } = tokens;
     const past = options.keyValueCache;
+    const numerics = checkNumerics(options.numerics ?? this.numerics);
     const keys = past ? checkCache(past, tokens, this.config) : pos;
     const text = past && { firstPos: past.lengths, nCtx: this.config.nCtx };
     const names = options.capture === undefined ? [] : this.computed(options.capture, range);
@@ -223,6 +232,7 @@ export class Model {
     const isWritten = (written: string) => writes.planned.some(({ name }) => name === written);
     const given = range.start === null ? [] : [givenBuffer(this.graph, range.start, isWritten)];
     const request = {
+      numerics,
       batch,
       pos,
       capture: [...new Set([...names, result])],
@@ -234,7 +244,7 @@ export class Model {
         const from = { ids, cache: past, keys, ...(buffer && { given: new Map([[given[0], buffer]]) }) };
         return runWithWrites(this.runtime, request, from, writes);
       });
-    const frame = await (past ? past.append(tokens.lengths, run) : run());
+    const frame = await (past ? past.append(tokens.lengths, numerics, run) : run());
     const cache = new ActivationCache(
       this.runtime,
       frame,
@@ -334,9 +344,10 @@ export class Model {
   }
 
   /** The dispatches and buffers of a run, as data: what would run, and on how much memory. Runs nothing. */
-  plan(request: { batch?: number; pos: number; names?: HookNames }): Plan {
+  plan(request: { batch?: number; pos: number; names?: HookNames; numerics?: Numerics }): Plan {
     const names = request.names === undefined ? [] : selectHooks(this.graph, request.names);
     return this.runtime.plan({
+      numerics: checkNumerics(request.numerics ?? this.numerics),
       batch: request.batch ?? 1,
       pos: request.pos,
       capture: [...new Set([...names, LOGITS])],

@@ -26,7 +26,7 @@ export async function runUnembedding(
   const last = `blocks.${nLayers - 1}.hook_resid_post`;
   const run = (stream: GPUBuffer) =>
     runtime.run(
-      { batch, pos, capture: [LOGITS], given: [last] },
+      { numerics: value.numerics, batch, pos, capture: [LOGITS], given: [last] },
       { ids: new Uint32Array(batch * pos), given: new Map([[last, stream]]) },
     );
   const release = value.hold();

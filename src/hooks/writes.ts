@@ -2,8 +2,8 @@
 // have them, become one dispatch. `interventions.ts` describes, `kernels/edit.ts` does.
 import type { EditData, Frame, OperandPart, RunInput } from '../engine/frame.ts';
 import type { Graph, GraphValue } from '../engine/graph.ts';
-import { EDIT_PARAMETERS, type PlannedWrite, type PlanRequest, type RunShape, valueShape } from '../engine/plan.ts';
-import type { Runtime } from '../engine/runtime.ts';
+import { EDIT_PARAMETERS, type PlannedWrite, type RunShape, valueShape } from '../engine/plan.ts';
+import type { RunRequest, Runtime } from '../engine/runtime.ts';
 import { axisMapLength, ROW_FIELDS } from '../kernels/edit.ts';
 import { MASKED } from '../kernels/kernel.ts';
 import { mean } from '../kernels/mean.ts';
@@ -272,7 +272,7 @@ function plannedWrite(edit: Edit): PlannedWrite {
 /** Runs a request with these edits: `Runtime.run`. Means of other runs' values are computed first, on the GPU. */
 export async function runWithWrites(
   runtime: Runtime,
-  request: Omit<PlanRequest, 'writes'>,
+  request: Omit<RunRequest, 'writes'>,
   input: Omit<RunInput, 'edits'>,
   { planned, edits }: Writes,
 ): Promise<Frame> {

@@ -93,15 +93,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   #if ${has('given_gate')}
   let activated = given_gate[i];
   #else
-  let activated = act(pre[i]);
+  let activated = stored(act(pre[i]));
   #endif
   #if ${has('gate')}
   gate[i] = activated;
   #endif
   #if ${has('post') && has('pre_linear') && has('b_in')}
-  post[i] = mul_add(activated, pre_linear[i], b_in[i % d_mlp]);
+  post[i] = stored(mul_add(activated, pre_linear[i], b_in[i % d_mlp]));
   #elif ${has('post') && has('pre_linear')}
-  post[i] = activated * pre_linear[i];
+  post[i] = stored(activated * pre_linear[i]);
   #elif ${has('post')}
   post[i] = activated;
   #endif

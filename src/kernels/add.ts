@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         @builtin(local_invocation_index) local: u32) {
   let i = linear_index(workgroup, workgroups, local, ${WORKGROUP}u);
   if (i >= run.batch * run.pos * d_model) { return; }
-  out[i] = a[i] + b[i];
+  out[i] = stored(a[i] + b[i]);
 }
 `,
   workgroups: (dims) => linearWorkgroups(dims.batch * dims.pos * dims.d_model, WORKGROUP),

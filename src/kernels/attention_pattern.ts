@@ -46,8 +46,10 @@ fn weight_block(begin: u32, end: u32, maximum: f32) -> f32 {
   var block = 0.0;
   for (var start = begin; start < end; start += ${SEGMENT}u) {
     var segment = weight(scores[start], maximum);
-    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) { segment += weight(scores[i], maximum); }
-    block += segment;
+    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) {
+      segment = plus(segment, weight(scores[i], maximum));
+    }
+    block = plus(block, segment);
   }
   return block;
 }
@@ -57,7 +59,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         @builtin(local_invocation_index) local: u32) {
   let row = linear_index(workgroup, workgroups, 0u, 1u);
   let rows = run.batch * n_heads * run.pos;
-  let stored = row < rows;
+  let is_stored = row < rows;
   let first = min(row, rows - 1u) * run.keys;
 
   var maximum = masked;
@@ -72,13 +74,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     let begin = round + local * ${BLOCK}u;
     partial[local] = weight_block(first + begin, first + min(begin + ${BLOCK}u, run.keys), maximum);
     workgroupBarrier();
-    for (var i = 0u; i < ${WORKGROUP}u; i++) { total += partial[i]; }
+    for (var i = 0u; i < ${WORKGROUP}u; i++) { total = plus(total, partial[i]); }
   }
 
-  if (!stored) { return; }
+  if (!is_stored) { return; }
   for (var key = local; key < run.keys; key += ${WORKGROUP}u) {
     if (bitcast<u32>(total) != 0u) { // not a comparison of floats: it may be NaN
-      out[first + key] = divide(weight(scores[first + key], maximum), total);
+      out[first + key] = stored(divide(weight(scores[first + key], maximum), total));
     } else {
       out[first + key] = 0.0;
     }

@@ -52,7 +52,7 @@ fn store(group: u32, row: u32, column: u32, value: f32) {
   score = ${wgslFloat(Number(options.softCap))} * hyperbolic_tangent(divide(score, ${wgslFloat(Number(options.softCap))}));
   #endif
   let position = first_pos[group / n_heads] + row;
-  out[(group * run.pos + row) * run.keys + column] = select(score, ${wgslFloat(MASKED)}, column > position);
+  out[(group * run.pos + row) * run.keys + column] = select(stored(score), ${wgslFloat(MASKED)}, column > position);
 }
 ${registerTileMain({
   ...chooseTile(dims.pos),
@@ -61,6 +61,7 @@ ${registerTileMain({
   a: { name: 'q', vectors: dims.d_head % 4 === 0 },
   b: { name: 'k_rows', layout: 'nk', vectors: dims.d_head % 4 === 0 },
   wholeColumns: true,
+  blocksAreValues: false,
   storeBlocks: false,
 })}
 `,

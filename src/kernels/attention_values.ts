@@ -37,7 +37,7 @@ fn b_base(group: u32) -> u32 {
   return (group / n_heads * run.key_stride * n_key_value_heads + key_value_head) * v_stride;
 }
 fn store(group: u32, row: u32, column: u32, value: f32) {
-  out[((group / n_heads * run.pos + row) * n_heads + group % n_heads) * d_head + column] = value;
+  out[((group / n_heads * run.pos + row) * n_heads + group % n_heads) * d_head + column] = stored(value);
 }
 ${registerTileMain({
   ...chooseTile(dims.pos),
@@ -46,6 +46,7 @@ ${registerTileMain({
   a: { name: 'pattern', vectors: false },
   b: { name: 'v', layout: 'kn', vectors: dims.d_head % 4 === 0 },
   wholeColumns: dims.d_head % 4 === 0,
+  blocksAreValues: false,
   storeBlocks: false,
 })}
 `,

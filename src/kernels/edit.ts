@@ -84,13 +84,13 @@ fn along(first: u32, direction: u32) -> f32 {
   for (var start = 0u; start < ${last}; start += ${BLOCK}u) {
     var block = 0.0;
     for (var k = start; k < min(start + ${BLOCK}u, ${last}); k += ${SEGMENT}u) {
-      var segment = values[first + k] * operand[direction + k];
+      var segment = product(values[first + k], operand[direction + k]);
       for (var i = k + 1u; i < min(k + ${SEGMENT}u, min(start + ${BLOCK}u, ${last})); i++) {
         segment = mul_add(values[first + i], operand[direction + i], segment);
       }
-      block += segment;
+      block = plus(block, segment);
     }
-    total += block;
+    total = plus(total, block);
   }
   return total;
 }
@@ -147,9 +147,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   let result = edited(value, at, given, element - index_${axes.length - 1}, direction);
   #endif
   #if ${options.masked}
-  out[element] = select(max(result, ${wgslFloat(MASKED)}), result, is_nan(result));
+  out[element] = stored(select(max(result, ${wgslFloat(MASKED)}), result, is_nan(result)));
   #else
-  out[element] = result;
+  out[element] = stored(result);
   #endif
 }
 `,

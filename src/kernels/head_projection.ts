@@ -27,9 +27,9 @@ fn a_base(group: u32, row: u32) -> u32 { return (row * n_heads + group) * ${dims
 fn b_base(group: u32) -> u32 { return group * ${dims.d_head % 4 === 0 ? 'd_head / 4u' : 'd_head'}; }
 fn store(group: u32, row: u32, column: u32, value: f32) {
   #if ${has('b')}
-  out[(row * n_heads + group) * d_head + column] = value + b[group * d_head + column];
+  out[(row * n_heads + group) * d_head + column] = stored(plus(value, b[group * d_head + column]));
   #else
-  out[(row * n_heads + group) * d_head + column] = value;
+  out[(row * n_heads + group) * d_head + column] = stored(value);
   #endif
 }
 ${registerTileMain({
@@ -39,6 +39,7 @@ ${registerTileMain({
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
   b: { name: 'W', layout: 'kn', vectors: dims.d_head % 4 === 0 },
   wholeColumns: dims.d_head % 4 === 0,
+  blocksAreValues: false,
   storeBlocks: false,
 })}
 `,

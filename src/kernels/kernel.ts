@@ -1,6 +1,6 @@
 // What a kernel is: plain data and pure functions. The plan reads it to allocate, bind and dispatch; tests read it to make
 // inputs and to compare. It never touches a GPUDevice.
-import { functionsSource, type ScalarFunction } from './prelude.ts';
+import { type Arithmetic, functionsSource, type ScalarFunction } from './prelude.ts';
 
 /**
  * The order of every long sum, part of every kernel's meaning: terms are added in sequence within segments of 8, segment sums in
@@ -41,6 +41,7 @@ export function vectorizable(name: string, role: Role, shape: readonly string[],
 export interface Variant {
   readonly dims: Dims;
   readonly options: Options;
+  readonly arithmetic: Arithmetic;
   /** Present bindings. An absent bias is zero; an absent output is computed but not stored. */
   readonly has: (binding: string) => boolean;
 }
@@ -88,7 +89,8 @@ export function runUniforms(run: Readonly<Record<(typeof RUN_AXES)[number], numb
   return uniforms;
 }
 
-const RUN_STRUCT = `struct Run { ${RUN_UNIFORMS.map((name) => `${name}: u32`).join(', ')} }
+/** Their declaration in WGSL. */
+export const RUN_STRUCT = `struct Run { ${RUN_UNIFORMS.map((name) => `${name}: u32`).join(', ')} }
 @group(0) @binding(0) var<uniform> run: Run;`;
 
 /** The bindings of a variant that are present, in order: entry i is `@binding(i + 1)`. */
@@ -114,7 +116,7 @@ export function kernelSource(kernel: Kernel, variant: Variant): string {
     RUN_STRUCT,
     declarations.join('\n'),
     constants.join('\n'),
-    functionsSource(kernel.functions(variant.options)),
+    functionsSource(kernel.functions(variant.options), variant.arithmetic),
     text,
   ]
     .join('\n\n')

@@ -34,9 +34,9 @@ fn a_base(group: u32, row: u32) -> u32 { return row * ${dims.d_in % 4 === 0 ? 'd
 fn b_base(group: u32) -> u32 { return 0u; }
 fn store(group: u32, row: u32, column: u32, value: f32) {
   #if ${has('b')}
-  out[row * d_out + column] = value + b[column];
+  out[row * d_out + column] = stored(plus(value, b[column]));
   #else
-  out[row * d_out + column] = value;
+  out[row * d_out + column] = stored(value);
   #endif
 }
 ${registerTileMain({
@@ -46,6 +46,7 @@ ${registerTileMain({
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
   b: { name: 'W', layout: 'kn', vectors: true },
   wholeColumns: dims.d_out % 4 === 0,
+  blocksAreValues: false,
   storeBlocks: false,
 })}
 `,

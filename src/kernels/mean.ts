@@ -36,12 +36,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     var block = 0.0;
     for (var k = start; k < min(start + ${BLOCK}u, run.pos); k += ${SEGMENT}u) {
       var segment = x[first + k * columns];
-      for (var row = k + 1u; row < min(k + ${SEGMENT}u, run.pos); row++) { segment += x[first + row * columns]; }
-      block += segment;
+      for (var row = k + 1u; row < min(k + ${SEGMENT}u, run.pos); row++) {
+        segment = plus(segment, x[first + row * columns]);
+      }
+      block = plus(block, segment);
     }
-    total += block;
+    total = plus(total, block);
   }
-  out[i] = divide(total, f32(run.pos));
+  out[i] = stored(divide(total, f32(run.pos)));
 }
 `,
   workgroups: ({ batch, columns }) => linearWorkgroups(batch * columns, WORKGROUP),

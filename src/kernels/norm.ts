@@ -55,8 +55,8 @@ fn sum_block(begin: u32, end: u32) -> f32 {
   var block = 0.0;
   for (var start = begin; start < end; start += ${SEGMENT}u) {
     var segment = x[start];
-    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) { segment += x[i]; }
-    block += segment;
+    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) { segment = plus(segment, x[i]); }
+    block = plus(block, segment);
   }
   return block;
 }
@@ -65,13 +65,13 @@ fn sum_block(begin: u32, end: u32) -> f32 {
 fn square_block(begin: u32, end: u32, mean: f32) -> f32 {
   var block = 0.0;
   for (var start = begin; start < end; start += ${SEGMENT}u) {
-    let leading = x[start] - mean;
-    var segment = leading * leading;
+    let leading = plus(x[start], -mean);
+    var segment = product(leading, leading);
     for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) {
-      let centred = x[i] - mean;
+      let centred = plus(x[i], -mean);
       segment = mul_add(centred, centred, segment);
     }
-    block += segment;
+    block = plus(block, segment);
   }
   return block;
 }
@@ -79,7 +79,7 @@ fn square_block(begin: u32, end: u32, mean: f32) -> f32 {
 // Every invocation adds all partial sums in order, so that all know the total.
 fn total() -> f32 {
   var sum = 0.0;
-  for (var i = 0u; i < blocks; i++) { sum += partial[i]; }
+  for (var i = 0u; i < blocks; i++) { sum = plus(sum, partial[i]); }
   return sum;
 }
 
@@ -88,7 +88,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         @builtin(local_invocation_index) local: u32) {
   let row = linear_index(workgroup, workgroups, 0u, 1u);
   // Workgroups beyond the last row repeat it and store nothing: barriers stay in uniform control flow.
-  let stored = row < row_count();
+  let is_stored = row < row_count();
   let first = min(row, row_count() - 1u) * d_model;
   var mean = 0.0;
   #if ${options.centred && !has('given_normalized')}
@@ -110,23 +110,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   workgroupBarrier();
   let row_scale = square_root(divide(total(), f32(d_model)) + ${wgslFloat(Number(options.eps))});
   #endif
-  if (!stored) { return; }
+  if (!is_stored) { return; }
   #if ${has('scale')}
-  if (local == 0u) { scale[row] = row_scale; }
+  if (local == 0u) { scale[row] = stored(row_scale); }
   #endif
   for (var i = local; i < d_model; i += ${WORKGROUP}u) {
     #if ${has('given_normalized')}
     let value = given_normalized[first + i];
     #else
-    let value = divide(x[first + i] - mean, row_scale);
+    let value = stored(divide(x[first + i] - mean, row_scale));
     #endif
     #if ${has('normalized')}
     normalized[first + i] = value;
     #endif
     #if ${has('out') && has('b')}
-    out[first + i] = mul_add(value, w[i], b[i]);
+    out[first + i] = stored(mul_add(value, w[i], b[i]));
     #elif ${has('out')}
-    out[first + i] = value * w[i];
+    out[first + i] = stored(value * w[i]);
     #endif
   }
 }

@@ -34,9 +34,9 @@ fn store_block(group: u32, row: u32, head: u32, column: u32, value: f32) {
 #endif
 fn store(group: u32, row: u32, column: u32, value: f32) {
   #if ${has('out') && has('b_O')}
-  out[row * d_model + column] = value + b_O[column];
+  out[row * d_model + column] = stored(plus(value, b_O[column]));
   #elif ${has('out')}
-  out[row * d_model + column] = value;
+  out[row * d_model + column] = stored(value);
   #endif
 }
 #if ${has('given_result')}
@@ -49,6 +49,7 @@ ${registerTileMain({
   a: { name: 'z', vectors: dims.d_head % 4 === 0 },
   b: { name: 'W_O', layout: 'kn', vectors: true },
   wholeColumns: dims.d_model % 4 === 0,
+  blocksAreValues: true,
   storeBlocks: has('result'),
 })}
 #endif
@@ -100,7 +101,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   for (var row = id.y * ${rows}u; row < min((id.y + 1u) * ${rows}u, row_count()); row++) {
     for (var column = id.x * ${columns * 4}u; column < min((id.x + 1u) * ${columns * 4}u, d_model); column++) {
       var total = 0.0;
-      for (var head = 0u; head < n_heads; head++) { total += given_result[(row * n_heads + head) * d_model + column]; }
+      for (var head = 0u; head < n_heads; head++) {
+        total = plus(total, given_result[(row * n_heads + head) * d_model + column]);
+      }
       store(0u, row, column, total);
     }
   }

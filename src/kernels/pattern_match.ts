@@ -56,21 +56,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         let attention = pattern[pattern_row + key];
         let wanted = detection[detection_row + key];
         segment.x = mul_add(attention, wanted, segment.x);
-        segment.y += attention;
-        segment.z += abs(attention - wanted);
+        segment.y = plus(segment.y, attention);
+        segment.z = plus(segment.z, abs(attention - wanted));
       }
-      block += segment;
+      block = vec3f(plus(block.x, segment.x), plus(block.y, segment.y), plus(block.z, segment.z));
     }
-    sums += block;
+    sums = vec3f(plus(sums.x, block.x), plus(sums.y, block.y), plus(sums.z, block.z));
   }
   #if ${has('matched')}
-  matched[i] = sums.x;
+  matched[i] = stored(sums.x);
   #endif
   #if ${has('total')}
-  total[i] = sums.y;
+  total[i] = stored(sums.y);
   #endif
   #if ${has('difference')}
-  difference[i] = sums.z;
+  difference[i] = stored(sums.z);
   #endif
 }
 `,

@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   let row = i / d_model;
   // Padding behind a shorter row may lie beyond the context: it reads the last position, and nobody reads it.
   let position = min(first_pos[row / run.pos] + row % run.pos, n_ctx - 1u);
-  out[i] = W_pos[position * d_model + i % d_model];
+  out[i] = stored(W_pos[position * d_model + i % d_model]);
 }
 `,
   workgroups: (dims) => linearWorkgroups(dims.batch * dims.pos * dims.d_model, WORKGROUP),

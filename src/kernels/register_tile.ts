@@ -29,6 +29,8 @@ export interface RegisterTile {
   readonly b: { readonly name: string; readonly layout: 'kn' | 'nk'; readonly vectors: boolean };
   /** The number of columns is a multiple of 4. Otherwise `kn` vectors have lanes beyond the edge that must not be stored. */
   readonly wholeColumns: boolean;
+  /** Each block's sum is a value of its own, and counts as it would be stored. */
+  readonly blocksAreValues: boolean;
   /** Each block's sum is handed to `store_block(group, row, block, column, value)`. */
   readonly storeBlocks: boolean;
 }
@@ -80,10 +82,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       ${lines(columns, (n) => loadColumns(tile, n))}
       ${lines(rows, (m) => `${loadRow(tile, m)}\n${columns.map((n) => chain(m, n)).join('\n')}`)}
     }
+    #if ${tile.blocksAreValues}
+    ${each((m, n) => `block_${m}_${n} = stored4(block_${m}_${n});`)}
+    #endif
     #if ${tile.storeBlocks}
     ${each((m, n) => storeTile(tile, n, (column, lane) => `store_block(group, row_${m}, start / ${tile.block}u, ${column}, block_${m}_${n}.${lane});`))}
     #endif
-    ${each((m, n) => `total_${m}_${n} += block_${m}_${n};`)}
+    ${each((m, n) => `total_${m}_${n} = plus4(total_${m}_${n}, block_${m}_${n});`)}
   }
   ${each((m, n) => storeTile(tile, n, (column, lane) => `store(group, row_${m}, ${column}, total_${m}_${n}.${lane});`))}
 }
@@ -95,7 +100,7 @@ function chain(m: number, n: number): string {
   const adds = range(SEGMENT)
     .slice(1)
     .map((j) => `s_${m}_${n} = mul_add4(a_${m}_${j}, b_${n}_${j}, s_${m}_${n});`);
-  return `var s_${m}_${n} = a_${m}_0 * b_${n}_0; ${adds.join(' ')} block_${m}_${n} += s_${m}_${n};`;
+  return `var s_${m}_${n} = product4(a_${m}_0, b_${n}_0); ${adds.join(' ')} block_${m}_${n} = plus4(block_${m}_${n}, s_${m}_${n});`;
 }
 
 /** `a_m_0 … a_m_7`: the segment's terms of one row of A, 0 beyond the block's end. */

@@ -48,7 +48,7 @@ var<private> times: f32;
 
 fn value(i: u32) -> f32 {
   #if ${has('factor')}
-  return times * x[first + i];
+  return product(times, x[first + i]);
   #else
   return x[first + i];
   #endif
@@ -59,8 +59,8 @@ fn sum_block(begin: u32, end: u32) -> f32 {
   var block = 0.0;
   for (var start = begin; start < end; start += ${SEGMENT}u) {
     var segment = value(start);
-    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) { segment += value(i); }
-    block += segment;
+    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) { segment = plus(segment, value(i)); }
+    block = plus(block, segment);
   }
   return block;
 }
@@ -70,10 +70,10 @@ fn sum_block(begin: u32, end: u32) -> f32 {
 fn direction_at(i: u32) -> f32 {
   var d = direction[direction_first + i];
   #if ${has('minus')}
-  d -= minus[direction_first + i];
+  d = plus(d, -minus[direction_first + i]);
   #endif
   #if ${has('gain')}
-  d *= gain[i];
+  d = product(d, gain[i]);
   #endif
   return d;
 }
@@ -81,11 +81,11 @@ fn direction_at(i: u32) -> f32 {
 fn dot_block(begin: u32, end: u32, mean: f32) -> f32 {
   var block = 0.0;
   for (var start = begin; start < end; start += ${SEGMENT}u) {
-    var segment = (value(start) - mean) * direction_at(start);
+    var segment = product(plus(value(start), -mean), direction_at(start));
     for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) {
-      segment = mul_add(value(i) - mean, direction_at(i), segment);
+      segment = mul_add(plus(value(i), -mean), direction_at(i), segment);
     }
-    block += segment;
+    block = plus(block, segment);
   }
   return block;
 }
@@ -94,7 +94,7 @@ fn dot_block(begin: u32, end: u32, mean: f32) -> f32 {
 // Every invocation adds all partial sums in order, so that all know the total.
 fn total() -> f32 {
   var sum = 0.0;
-  for (var i = 0u; i < blocks; i++) { sum += partial[i]; }
+  for (var i = 0u; i < blocks; i++) { sum = plus(sum, partial[i]); }
   return sum;
 }
 
@@ -103,7 +103,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         @builtin(local_invocation_index) local: u32) {
   let index = workgroup.y * workgroups.x + workgroup.x;
   // Workgroups beyond the last vector repeat it and store nothing: barriers stay in uniform control flow.
-  let stored = index < run.batch * run.pos;
+  let is_stored = index < run.batch * run.pos;
   let vector = min(index, run.batch * run.pos - 1u);
   let element = elements[vector / run.pos];
   let row = rows[vector % run.pos];
@@ -127,18 +127,18 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   }
   workgroupBarrier();
   #if ${has('scale')}
-  if (stored && local == 0u) { projected[index] = divide(total(), scale[row]); }
+  if (is_stored && local == 0u) { projected[index] = stored(divide(total(), scale[row])); }
   #else
-  if (stored && local == 0u) { projected[index] = total(); }
+  if (is_stored && local == 0u) { projected[index] = stored(total()); }
   #endif
   #endif
   #if ${has('vectors')}
-  if (!stored) { return; }
+  if (!is_stored) { return; }
   for (var i = local; i < d_model; i += ${WORKGROUP}u) {
     #if ${has('scale')}
-    vectors[index * d_model + i] = divide(value(i) - mean, scale[row]);
+    vectors[index * d_model + i] = stored(divide(value(i) - mean, scale[row]));
     #else
-    vectors[index * d_model + i] = value(i) - mean;
+    vectors[index * d_model + i] = stored(value(i) - mean);
     #endif
   }
   #endif

@@ -31,10 +31,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   let pos = min(first_pos[row / run.pos] + row % run.pos, n_ctx - 1u);
   if (d < half) {
     let angle = pos * half + d;
-    out[i] = mul_add(x[i], cos[angle], -(x[i + half] * sin[angle]));
+    out[i] = stored(mul_add(x[i], cos[angle], -product(x[i + half], sin[angle])));
   } else if (d < 2u * half) {
     let angle = pos * half + d - half;
-    out[i] = mul_add(x[i], cos[angle], x[i - half] * sin[angle]);
+    out[i] = stored(mul_add(x[i], cos[angle], product(x[i - half], sin[angle])));
   } else {
     out[i] = x[i];
   }

@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         @builtin(local_invocation_index) local: u32) {
   let i = linear_index(workgroup, workgroups, local, ${WORKGROUP}u);
   if (i >= run.batch * run.pos * d_vocab_out) { return; }
-  out[i] = cap * hyperbolic_tangent(divide(x[i], cap));
+  out[i] = stored(cap * hyperbolic_tangent(divide(x[i], cap)));
 }
 `,
   workgroups: ({ batch, pos, d_vocab_out }) => linearWorkgroups(batch * pos * d_vocab_out, WORKGROUP),

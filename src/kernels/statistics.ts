@@ -83,7 +83,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   for (var i = begin; i < end; i++) {
     let bits = x[i];
     if ((bits & 0x7fffffffu) >= 0x7f800000u || bits == masked_bits) { continue; }
-    sum += bitcast<f32>(bits) * factor;
+    sum = mul_add(bitcast<f32>(bits), factor, sum);
   }
   var mean = 0.0;
   if (count > 0.0) { mean = divide(sum, count); }
@@ -91,7 +91,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   for (var i = begin; i < end; i++) {
     let bits = x[i];
     if ((bits & 0x7fffffffu) >= 0x7f800000u || bits == masked_bits) { continue; }
-    let centred = bitcast<f32>(bits) * factor - mean;
+    let centred = mul_add(bitcast<f32>(bits), factor, -mean);
     squares = mul_add(centred, centred, squares);
   }
   let o = chunk * fields;

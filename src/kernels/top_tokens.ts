@@ -28,8 +28,10 @@ fn weight_block(begin: u32, end: u32, maximum: f32) -> f32 {
   var block = 0.0;
   for (var start = begin; start < end; start += ${SEGMENT}u) {
     var segment = exponential(logits[start] - maximum);
-    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) { segment += exponential(logits[i] - maximum); }
-    block += segment;
+    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) {
+      segment = plus(segment, exponential(logits[i] - maximum));
+    }
+    block = plus(block, segment);
   }
   return block;
 }
@@ -40,7 +42,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         @builtin(local_invocation_index) local: u32) {
   let row = workgroup.y * workgroups.x + workgroup.x;
   // Workgroups beyond the last row repeat it and store nothing: barriers stay in uniform control flow.
-  let stored = row < run.batch * run.pos;
+  let is_stored = row < run.batch * run.pos;
   let first = min(row, run.batch * run.pos - 1u) * d_vocab_out;
   var logit = 0.0;
   var id = nobody;
@@ -71,7 +73,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     }
     if (rank == 0u) { maximum = logit; }
     #if ${has('top')}
-    if (stored && local == 0u) {
+    if (is_stored && local == 0u) {
       top[(row * k + rank) * fields] = f32(id);
       top[(row * k + rank) * fields + 1u] = logit;
     }
@@ -85,10 +87,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     let begin = round + local * ${BLOCK}u;
     best_logits[local] = weight_block(first + begin, first + min(begin + ${BLOCK}u, d_vocab_out), maximum);
     workgroupBarrier();
-    for (var i = 0u; i < ${WORKGROUP}u; i++) { sum += best_logits[i]; }
+    for (var i = 0u; i < ${WORKGROUP}u; i++) { sum = plus(sum, best_logits[i]); }
     workgroupBarrier();
   }
-  if (stored && local == 0u) { total[row] = sum; }
+  if (is_stored && local == 0u) { total[row] = stored(sum); }
   #endif
 }
 `,

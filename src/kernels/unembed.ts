@@ -30,9 +30,9 @@ fn a_base(group: u32, row: u32) -> u32 { return row * ${dims.d_model % 4 === 0 ?
 fn b_base(group: u32) -> u32 { return 0u; }
 fn store(group: u32, row: u32, column: u32, value: f32) {
   #if ${has('b_U')}
-  out[row * d_vocab_total + first_column + column] = value + b_U[first_column + column];
+  out[row * d_vocab_total + first_column + column] = stored(plus(value, b_U[first_column + column]));
   #else
-  out[row * d_vocab_total + first_column + column] = value;
+  out[row * d_vocab_total + first_column + column] = stored(value);
   #endif
 }
 ${registerTileMain({
@@ -42,6 +42,7 @@ ${registerTileMain({
   a: { name: 'x', vectors: dims.d_model % 4 === 0 },
   b: { name: 'W_U', layout: 'nk', vectors: dims.d_model % 4 === 0 },
   wholeColumns: true,
+  blocksAreValues: false,
   storeBlocks: false,
 })}
 `,

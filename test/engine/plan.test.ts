@@ -41,7 +41,7 @@ function shapesBySize(graph: Graph, plan: Plan): Map<number, Set<string>> {
 
 describe.each(CONFIGS)('%s', (_, config) => {
   const graph = graphOf(config);
-  const request = { batch: 2, pos: Math.min(8, config.nCtx) };
+  const request = { numerics: 'fast' as const, batch: 2, pos: Math.min(8, config.nCtx) };
   const plan = (capture: readonly string[]) => compile(graph, { ...request, capture }, layoutsOf(config), LIMITS);
 
   test('every value that a kernel writes or reads has a name in the graph, and every name a producer', () => {
@@ -131,7 +131,12 @@ test('a captured value keeps its buffer: nothing else is written to it', () => {
   const config = parseConfig(TINY_CONFIGS.gpt2);
   const graph = graphOf(config);
   const name = 'blocks.0.hook_resid_mid';
-  const captured = compile(graph, { batch: 1, pos: 4, capture: [name, LOGITS] }, layoutsOf(config), LIMITS);
+  const captured = compile(
+    graph,
+    { numerics: 'fast', batch: 1, pos: 4, capture: [name, LOGITS] },
+    layoutsOf(config),
+    LIMITS,
+  );
   const { slotOf } = captured;
   const writers = dispatchesOf(captured).filter(({ access, resources }) =>
     resources.some(
@@ -144,7 +149,9 @@ test('a captured value keeps its buffer: nothing else is written to it', () => {
 test('a value too large for the adapter is refused by name, with its size and what to do', () => {
   const config = parseConfig(TINY_CONFIGS.gpt2);
   const limits = { ...LIMITS, maxStorageBufferBindingSize: 4000 };
-  expect(() => compile(graphOf(config), { batch: 10, pos: 11, capture: [LOGITS] }, layoutsOf(config), limits)).toThrow(
+  expect(() =>
+    compile(graphOf(config), { numerics: 'fast', batch: 10, pos: 11, capture: [LOGITS] }, layoutsOf(config), limits),
+  ).toThrow(
     'device: unembed.hook_out of 10 × 11 tokens needs a 16280 bytes binding, this adapter allows 4000 bytes. ' +
       'Run fewer rows at a time or a shorter text.',
   );

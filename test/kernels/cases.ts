@@ -21,6 +21,7 @@ import { norm } from '../../src/kernels/norm.ts';
 import { outputProjection } from '../../src/kernels/output_projection.ts';
 import { patternMatch } from '../../src/kernels/pattern_match.ts';
 import { positionEmbedding } from '../../src/kernels/position_embedding.ts';
+import type { Arithmetic } from '../../src/kernels/prelude.ts';
 import { residualStack } from '../../src/kernels/residual_stack.ts';
 import { rotary } from '../../src/kernels/rotary.ts';
 import { softCap } from '../../src/kernels/soft_cap.ts';
@@ -44,7 +45,7 @@ export interface KernelCase {
   readonly isWritten: (index: number, inputs: Inputs, dims: Dims) => boolean;
 }
 
-type Draft = Partial<Pick<KernelCase, 'fillings' | 'isWritten'>> & {
+export type Draft = Partial<Pick<KernelCase, 'fillings' | 'isWritten'>> & {
   readonly dims: Dims;
   readonly options?: Options;
   /** Bindings that the variant does not have. */
@@ -54,7 +55,12 @@ type Draft = Partial<Pick<KernelCase, 'fillings' | 'isWritten'>> & {
 };
 
 /** Cases of one kernel, numbered by their seeds. */
-function casesOf(kernel: Kernel, drafts: readonly Draft[], firstSeed = 1): KernelCase[] {
+export function casesOf(
+  kernel: Kernel,
+  drafts: readonly Draft[],
+  firstSeed = 1,
+  arithmetic: Arithmetic = 'fast',
+): KernelCase[] {
   return drafts.map(
     ({ options = {}, without = [], given = [], fillings = {}, isWritten = () => true, ...draft }, index) => {
       const dims: Dims = { keys: draft.dims.pos, key_stride: draft.dims.pos, ...draft.dims };
@@ -77,7 +83,7 @@ function casesOf(kernel: Kernel, drafts: readonly Draft[], firstSeed = 1): Kerne
       // What could be given is computed, unless a case gives it.
       const has = (binding: string) =>
         binding.startsWith('given_') ? given.includes(binding) : !without.includes(binding);
-      const variant: Variant = { dims, options, has };
+      const variant: Variant = { dims, options, arithmetic, has };
       return { kernel, title: words.join('; '), variant, seed, fillings, isWritten };
     },
   );
@@ -121,7 +127,7 @@ const COLUMNS_OF_MANY = [1, 5, 7, 8, 9, 63, 64, 65];
 const DEPTHS = [1, 3, 4, 5, 7, 8, 9, 12, 63, 64, 65, 68, 127, 128, 129, 192];
 
 const cycle = <T>(items: readonly T[], i: number): T => items[i % items.length];
-const vec4 = (size: number) => Math.ceil(size / 4);
+export const vec4 = (size: number) => Math.ceil(size / 4);
 
 /** Every column size of each tile, with some depth and some rows. A pipeline with the tile of eight rows is slow to compile. */
 function tileSizes(shift: number): { batch: number; pos: number; columns: number; depth: number }[] {
@@ -461,7 +467,7 @@ const CACHE_APPEND = casesOf(cacheAppend, [
 ]);
 
 /** Places of a cache that new positions are written to. */
-function isAppended(
+export function isAppended(
   index: number,
   { first_pos }: Inputs,
   { pos, key_stride, n_key_value_heads, d_head }: Dims,
@@ -502,7 +508,7 @@ const SOFT_CAP = casesOf(softCap, [
   ...hard('x', { dims: { batch: 3, pos: 5, d_vocab_out: 65 }, options: { cap: 30 } }, [...HARD, 'from -110 to 110']),
 ]);
 
-const statisticsCase = (count: number, filling: Filling): Draft => ({
+export const statisticsCase = (count: number, filling: Filling): Draft => ({
   dims: { batch: 1, pos: count, chunks: Math.ceil(count / CHUNK), fields: SUMMARY.length },
   fillings: { x: filling },
 });
@@ -524,7 +530,7 @@ const MEAN = casesOf(mean, [
 ]);
 
 /** Three rows: one edited by its own map, one left alone, one with another map, operand and parameters. */
-const editCase = (op: EditOp, pos: number, width: number, masked = false): Draft => ({
+export const editCase = (op: EditOp, pos: number, width: number, masked = false): Draft => ({
   dims: {
     batch: 3,
     pos,
@@ -563,7 +569,7 @@ const EDIT = EDITS.flatMap((draft, index) => {
 
 const STACK_OPTIONAL = ['factor', 'scale', 'direction', 'minus', 'gain', 'vectors', 'projected'];
 /** What the shapes below have: components that lie beside each other in each row, rows of the source, and what is picked. */
-const stackCase = (
+export const stackCase = (
   d_model: number,
   [batch, pos, width, source_rows]: readonly [number, number, number, number],
   { centred = true, present }: { centred?: boolean; present: readonly string[] },

@@ -79,6 +79,24 @@ const editMaps =
     return map;
   };
 
+/** Numbers of a row: tame, of all signs and sizes, cancelling, and such that products and sums lie halfway between two float32. */
+const KINDS: readonly ((random: () => number, column: number) => number)[] = [
+  normal,
+  (random) => 1000 + normal(random),
+  (random) => 1e4 * normal(random),
+  (random) => 1e-20 * normal(random),
+  (random) => 1e-37 * normal(random),
+  (random) => 2 ** Math.floor(40 * (random() - 0.5)) * normal(random),
+  () => -1000.1,
+  (_, column) => (column % 7 === 2 ? 1 : 0),
+  () => 0,
+  (random, column) => (column % 2 === 0 ? 1000 : -1000) + normal(random),
+  (random) => 1 + Math.floor(4096 * random()) / 4096,
+  (random) => (random() < 0.5 ? -1 : 1) * (1 + Math.floor(4096 * random()) / 4096),
+  (random) => 220 * (random() - 0.5),
+  (random) => (random() < 0.5 ? 0 : normal(random)),
+];
+
 const FILLS = {
   normal: each(normal),
   'mean 1000': each((random) => 1000 + normal(random)),
@@ -111,6 +129,7 @@ const FILLS = {
   cos: angles(Math.cos),
   sin: angles(Math.sin),
   mixed,
+  'every kind of row': each((random, column, row) => KINDS[row % KINDS.length](random, column)),
   /** Every fourth index is not selected, the others are turned around. */
   'map of some elements': editMaps(
     (width) => [width, 1],

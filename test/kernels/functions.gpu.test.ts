@@ -11,7 +11,9 @@ import { reciprocal } from '../../src/kernels/functions/reciprocal.ts';
 import { reciprocalSquareRoot } from '../../src/kernels/functions/reciprocal_square_root.ts';
 import { sigmoid } from '../../src/kernels/functions/sigmoid.ts';
 import { squareRoot } from '../../src/kernels/functions/square_root.ts';
-import { functionsSource, type ScalarFunction } from '../../src/kernels/prelude.ts';
+import { RUN_STRUCT } from '../../src/kernels/kernel.ts';
+import { type Arithmetic, functionsSource, type ScalarFunction } from '../../src/kernels/prelude.ts';
+import * as emulation from '../../src/numerics/emulation/functions.ts';
 import { testDevice, withErrorScopes } from '../device.ts';
 
 const FLOAT_MAX = 3.4028234663852886e38;
@@ -92,22 +94,29 @@ const EXACT: readonly (readonly [ScalarFunction, readonly number[], number])[] =
   [normalCumulative, [FLOAT_MAX], 1],
 ];
 
-const FUNCTIONS = [
-  reciprocal,
-  divide,
-  reciprocalSquareRoot,
-  squareRoot,
-  exponential,
-  sigmoid,
-  hyperbolicTangent,
-  errorFunction,
-  normalCumulative,
-];
+/** Each with its emulation in float32 arithmetic. */
+const EMULATIONS: ReadonlyMap<ScalarFunction, (...args: number[]) => number> = new Map<
+  ScalarFunction,
+  (...args: number[]) => number
+>([
+  [reciprocal, emulation.reciprocal],
+  [divide, emulation.divide],
+  [reciprocalSquareRoot, emulation.reciprocalSquareRoot],
+  [squareRoot, emulation.squareRoot],
+  [exponential, emulation.exponential],
+  [sigmoid, emulation.sigmoid],
+  [hyperbolicTangent, emulation.hyperbolicTangent],
+  [errorFunction, emulation.errorFunction],
+  [normalCumulative, emulation.normalCumulative],
+]);
+const FUNCTIONS = [...EMULATIONS.keys()];
+const ARITHMETICS: readonly Arithmetic[] = ['fast', 'reproducible', 'guarded'];
 
 /** The function on the GPU, at each list of one or two arguments; as float32 they keep the bits of a NaN. */
 async function evaluate(
   f: ScalarFunction,
   argumentLists: readonly (readonly number[] | Float32Array)[],
+  arithmetic: Arithmetic,
 ): Promise<Float32Array> {
   const device = await testDevice();
   const size = 4 * argumentLists.length;
@@ -123,17 +132,19 @@ async function evaluate(
     device.queue.writeBuffer(input, 0, pairs);
     device.queue.writeBuffer(output, 0, new Float32Array(argumentLists.length).fill(GARBAGE));
     const call = `${f.name}(${['pairs[i].x', 'pairs[i].y'].slice(0, f.domain.length).join(', ')})`;
-    const code = `${functionsSource([f])}
-@group(0) @binding(0) var<storage, read> pairs: array<vec2f>;
-@group(0) @binding(1) var<storage, read_write> results: array<f32>;
+    const code = `${RUN_STRUCT}
+${functionsSource([f], arithmetic)}
+@group(0) @binding(1) var<storage, read> pairs: array<vec2f>;
+@group(0) @binding(2) var<storage, read_write> results: array<f32>;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = id.x;
-  if (i < arrayLength(&results)) { results[i] = ${call}; }
+  if (i < arrayLength(&results) + run.zero) { results[i] = ${call}; }
 }`;
     const module = device.createShaderModule({ label: f.name, code });
     const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
-    const entries = [input, output].map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const uniforms = device.createBuffer({ size: 32, usage: GPUBufferUsage.UNIFORM });
+    const entries = [uniforms, input, output].map((buffer, binding) => ({ binding, resource: { buffer } }));
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
@@ -144,7 +155,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
     const results = new Float32Array(staging.getMappedRange().slice(0));
-    for (const buffer of [input, output, staging]) buffer.destroy();
+    for (const buffer of [uniforms, input, output, staging]) buffer.destroy();
     return results;
   });
 }
@@ -192,56 +203,80 @@ function ulpError(got: number, want: number): number {
 
 const isNormal = (x: number) => x === 0 || (Math.abs(x) >= 2 ** -126 && Math.abs(x) <= FLOAT_MAX);
 
-describe.each(FUNCTIONS)('$name', (f) => {
-  test(`is within ${f.maxUlp} ULP of float64 over its domain (seed 1)`, async () => {
-    const lists = sweepArguments(f.domain, 1).filter((list) => isNormal(f.reference(...list)));
-    expect(lists.length).toBeGreaterThan(0.6 * ARGUMENTS);
-    const got = await evaluate(f, lists);
-    let count = 0;
-    let worst = { error: -1, message: '' };
-    lists.forEach((list, i) => {
-      const want = f.reference(...list);
-      const error = ulpError(got[i], want);
-      if (!(error <= f.maxUlp)) count++;
-      if (worst.error <= error || Number.isNaN(error)) {
-        const message = `${f.name}(${list.join(', ')}) is ${want}, got ${got[i]}: ${error} ULP, bound ${f.maxUlp}`;
-        worst = { error: Number.isNaN(error) ? Number.POSITIVE_INFINITY : error, message };
-      }
+describe.each(FUNCTIONS.flatMap((f) => ARITHMETICS.map((arithmetic) => [f.name, arithmetic, f] as const)))(
+  '%s, %s',
+  (_, arithmetic, f) => {
+    test(`is within ${f.maxUlp} ULP of float64 over its domain (seed 1)`, async () => {
+      const lists = sweepArguments(f.domain, 1).filter((list) => isNormal(f.reference(...list)));
+      expect(lists.length).toBeGreaterThan(0.6 * ARGUMENTS);
+      const got = await evaluate(f, lists, arithmetic);
+      let count = 0;
+      let worst = { error: -1, message: '' };
+      lists.forEach((list, i) => {
+        const want = f.reference(...list);
+        const error = ulpError(got[i], want);
+        if (!(error <= f.maxUlp)) count++;
+        if (worst.error <= error || Number.isNaN(error)) {
+          const message = `${f.name}(${list.join(', ')}) is ${want}, got ${got[i]}: ${error} ULP, bound ${f.maxUlp}`;
+          worst = { error: Number.isNaN(error) ? Number.POSITIVE_INFINITY : error, message };
+        }
+      });
+      expect(count, `${count} of ${lists.length} outside the bound; worst: ${worst.message}`).toBe(0);
     });
-    expect(count, `${count} of ${lists.length} outside the bound; worst: ${worst.message}`).toBe(0);
-  });
 
-  test('is exact where it has to be', async () => {
-    const cases = EXACT.filter(([which]) => which === f);
-    const got = await evaluate(
-      f,
-      cases.map(([, list]) => list),
+    test('is exact where it has to be', async () => {
+      const cases = EXACT.filter(([which]) => which === f);
+      const got = await evaluate(
+        f,
+        cases.map(([, list]) => list),
+        arithmetic,
+      );
+      const calls = cases.map(([, list]) => `${f.name}(${list.join(', ')})`);
+      expect([...got].map((value, i) => [calls[i], value])).toEqual(cases.map(([, , want], i) => [calls[i], want]));
+    });
+  },
+);
+
+test.each(FUNCTIONS)(
+  '$name, reproducible, equals its emulation bit for bit, within its domain and far outside (seeds 2, 3)',
+  async (f) => {
+    const everywhere = f.domain.map(() => [-FLOAT_MAX, FLOAT_MAX] as const);
+    // 1/x and 1/√x are called with positive normal numbers.
+    const isPositive = f === reciprocal || f === reciprocalSquareRoot;
+    const lists = [...sweepArguments(f.domain, 2), ...(isPositive ? [] : sweepArguments(everywhere, 3))];
+    const got = await evaluate(f, lists, 'reproducible');
+    const emulate = EMULATIONS.get(f) ?? (() => Number.NaN);
+    const want = Float32Array.from(lists, (list) => emulate(...list));
+    const different = lists.findIndex((_, i) => !Object.is(got[i], want[i]));
+    expect(different, `${f.name}(${lists[different]?.join(', ')}) is ${want[different]}, got ${got[different]}`).toBe(
+      -1,
     );
-    const calls = cases.map(([, list]) => `${f.name}(${list.join(', ')})`);
-    expect([...got].map((value, i) => [calls[i], value])).toEqual(cases.map(([, , want], i) => [calls[i], want]));
-  });
-});
+  },
+);
 
 /** Quiet and signalling, of either sign, with the least and the largest payload. */
 const NANS = [0x7fc00000, 0xffc00000, 0x7f800001, 0xff800001, 0x7fffffff, 0xffffffff].map((bits) =>
   Float32Array.from(new Float32Array(Uint32Array.of(bits).buffer)),
 );
 
-test.each(FUNCTIONS)('$name of NaN is NaN, whatever its sign and payload', async (f) => {
-  const others = f.domain.length > 1 ? [1, -3e30, 0, INFINITE, -INFINITE, NAN] : [0];
-  const lists = NANS.flatMap((nan) =>
-    others.flatMap((other) =>
-      f.domain.map((_, at) => {
-        const list = Float32Array.of(other, other);
-        list.set(nan, at);
-        return list.subarray(0, f.domain.length);
-      }),
-    ),
-  );
-  expect([...(await evaluate(f, lists))].map((value, i) => [[...lists[i]], value])).toEqual(
-    lists.map((list) => [[...list], NAN]),
-  );
-});
+test.each(FUNCTIONS.flatMap((f) => ARITHMETICS.map((arithmetic) => [f.name, arithmetic, f] as const)))(
+  '%s, %s, of NaN is NaN, whatever its sign and payload',
+  async (_, arithmetic, f) => {
+    const others = f.domain.length > 1 ? [1, -3e30, 0, INFINITE, -INFINITE, NAN] : [0];
+    const lists = NANS.flatMap((nan) =>
+      others.flatMap((other) =>
+        f.domain.map((_, at) => {
+          const list = Float32Array.of(other, other);
+          list.set(nan, at);
+          return list.subarray(0, f.domain.length);
+        }),
+      ),
+    );
+    expect([...(await evaluate(f, lists, arithmetic))].map((value, i) => [[...lists[i]], value])).toEqual(
+      lists.map((list) => [[...list], NAN]),
+    );
+  },
+);
 
 test('the comparison of the sweep sees a NaN, an infinity and a last place', () => {
   expect(ulpError(Number.NaN, 1) <= 4).toBe(false);

@@ -17,9 +17,9 @@ fn exponential_of_sum(high: f32, low: f32) -> f32 {
   let n = round((high + low) * 1.442695);
   let r_high = mul_add(n, -0.693145751953125, high);
   let r_low = mul_add(n, -1.4286068e-6, low);
-  let r = r_high + r_low;
+  let r = plus(r_high, r_low);
   let p = mul_add(mul_add(mul_add(mul_add(0.001382061, r, 0.008368675), r, 0.041668266), r, 0.16666521), r, 0.49999994);
-  let power = 1.0 + (r_high + mul_add(r * r, p, r_low));
+  let power = plus(1.0, plus(r_high, mul_add(r * r, p, r_low)));
   return bitcast<f32>(bitcast<i32>(power) + (i32(n) << 23u));
 }
 

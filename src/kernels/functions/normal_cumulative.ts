@@ -1,5 +1,5 @@
 // normal_cumulative(x) = Φ(x) = erfc(−x/√2)/2, with its relative accuracy kept on the negative tail: exact gelu(x) = x·Φ(x).
-// Below 2⁻¹²⁶ (x < −12.95) it is 0.
+// Where it would be 2⁻¹²⁶ or less (x < −12.95) it is 0.
 //
 // Method: for |x| < 1, 1/2 + x·P(x²), P minimax of degree 5, error 2.9e-9 relative to Φ(−|x|). Elsewhere, with a = |x|,
 // Φ(−a) = e^(−a²/2) · t·P(a·t − 3/8), t = 1/(a + 2.125), P minimax of degree 7 on a in [1, 13] with relative error 1.2e-8: a
@@ -31,7 +31,7 @@ fn normal_cumulative(x: f32) -> f32 {
   p = mul_add(mul_add(mul_add(p, u, 0.1111133), u, -0.76095444), u, 0.7752908);
   let density = e * t;
   let tail = density * p;
-  let far = select(mul_add(-density, p, 1.0), select(tail, 0.0, tail < 1.1754944e-38), x < 0.0);
+  let far = select(mul_add(-density, p, 1.0), select(tail, 0.0, tail <= 1.1754944e-38), x < 0.0);
   return select(select(far, near, a < 1.0), x, is_nan(x));
 }`,
   requires: [exponential, reciprocal],

@@ -1,0 +1,102 @@
+// Every kernel in reproducible mode against its emulation in float32 arithmetic: the same bits.
+import { describe, expect, test } from 'vitest';
+import { type Kernel, presentBindings, type Variant } from '../../src/kernels/kernel.ts';
+import type { Guarding } from '../../src/kernels/prelude.ts';
+import { float32, REPRODUCIBLE } from '../../src/numerics/emulation/arithmetic.ts';
+import { CASES, createInputs } from './cases.ts';
+import { asFloats, GARBAGE, type Inputs, runKernel } from './harness.ts';
+import { type EmulatedCase, REPRODUCIBLE_CASES } from './reproducible_cases.ts';
+
+/** As adapters need it that flush by themselves and keep the order of sums, and as all others do. */
+const GUARDINGS: readonly Guarding[] = ['reproducible', 'guarded'];
+
+/** Outputs of fewer words than this per row of inputs: what counts for them is what they read. */
+const READERS = ['mean', 'statistics', 'pattern_match'];
+
+/** Subnormal inputs count as 0: no kernel stores one, and weights are loaded without. */
+function normalInputs(kernelCase: EmulatedCase): Inputs {
+  const inputs = Object.entries(createInputs(kernelCase));
+  return Object.fromEntries(
+    inputs.map(([name, data]) => [name, data instanceof Float32Array ? data.map(float32) : data]),
+  );
+}
+
+/** Inputs that a kernel reads as words, as words. */
+function asWords(kernel: Kernel, variant: Variant, inputs: Inputs): Inputs {
+  const isWords = (name: string) =>
+    presentBindings(kernel, variant).some((binding) => binding.name === name && binding.element === 'u32');
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, data]) => [name, isWords(name) ? new Uint32Array(data.buffer) : data]),
+  );
+}
+
+/** Runs a case and gives how many elements were compared, and the first that differs. */
+async function compareBits(kernelCase: EmulatedCase, arithmetic: Guarding, kernel: Kernel = kernelCase.kernel) {
+  const { emulate, isWritten } = kernelCase;
+  const variant = { ...kernelCase.variant, arithmetic };
+  const inputs = normalInputs(kernelCase);
+  const got = await runKernel(kernel, variant, inputs, GARBAGE[0]);
+  const want = emulate(asWords(kernel, variant, inputs), variant.dims, variant.options, REPRODUCIBLE);
+  let count = 0;
+  for (const { name, role } of presentBindings(kernel, variant)) {
+    if (role !== 'output') continue;
+    const bits = new Uint32Array(want[name].buffer);
+    expect(bits.length, name).toBe(got[name].length);
+    for (let i = 0; i < bits.length; i++) {
+      if (!isWritten(i, inputs, variant.dims)) continue;
+      count++;
+      if (got[name][i] === bits[i]) continue;
+      return { count, difference: `${name}[${i}]: ${want[name][i]} emulated, ${asFloats(got[name])[i]} computed` };
+    }
+  }
+  if (READERS.includes(kernel.name)) {
+    count = Math.max(...Object.values(inputs).map(({ length }) => length));
+  }
+  return { count, difference: null };
+}
+
+test('every kernel has cases', () => {
+  expect(Object.keys(REPRODUCIBLE_CASES).sort()).toEqual(Object.keys(CASES).sort());
+});
+
+describe.each(Object.entries(REPRODUCIBLE_CASES))('%s', (_, cases) => {
+  test.each(GUARDINGS)('%s: gives the bits of its emulation, for 100,000 numbers or more', async (arithmetic) => {
+    let total = 0;
+    for (const kernelCase of cases) {
+      const { count, difference } = await compareBits(kernelCase, arithmetic);
+      expect(difference, kernelCase.title).toBeNull();
+      total += count;
+    }
+    expect(total).toBeGreaterThanOrEqual(100_000);
+  });
+});
+
+describe('the comparison sees', () => {
+  const mutants: [string, string, string, string][] = [
+    ['a block that is rounded otherwise', 'matmul', 'plus4(block_0_0, s_0_0)', 's_0_0 + 1.0000001 * block_0_0'],
+    [
+      'a sum that starts elsewhere',
+      'norm',
+      'start + 1u; i <',
+      'start + 1u + run.zero; i <= run.zero + start + 1u && i <',
+    ],
+    ['a zero with a sign', 'add', 'stored(a[i] + b[i])', 'a[i] + b[i]'],
+    [
+      'the built-in division',
+      'attention_pattern',
+      'divide(weight(scores[first + key], maximum), total)',
+      'weight(scores[first + key], maximum) * (1.0 / total)',
+    ],
+    ['the built-in exp', 'attention_pattern', 'return exponential(score - maximum);', 'return exp(score - maximum);'],
+  ];
+  test.each(mutants)('%s (%s)', async (_, name, from, to) => {
+    const [kernelCase] = REPRODUCIBLE_CASES[name];
+    const { kernel } = kernelCase;
+    const wgsl: Kernel['wgsl'] = (variant) => {
+      const source = kernel.wgsl(variant);
+      if (!source.includes(from)) throw new Error(`${kernel.name} has no "${from}" to replace`);
+      return source.replaceAll(from, to);
+    };
+    expect((await compareBits(kernelCase, 'reproducible', { ...kernel, wgsl })).difference).not.toBeNull();
+  });
+});
