@@ -85,7 +85,10 @@ describe('a wrong kernel fails', () => {
   const mutants: [string, KernelCase, string][] = [
     [
       'residual_stack that forgets to subtract a direction',
-      mutate(findCase('residual_stack', 'd_model 65, component'), ['d -= minus', 'd += 0.0 * minus']),
+      mutate(findCase('residual_stack', 'd_model 65, component'), [
+        'd = plus(d, -minus[direction_first + i]);',
+        'd = plus(d, 0.0 * minus[direction_first + i]);',
+      ]),
       'not within their bound',
     ],
     [
@@ -102,8 +105,8 @@ describe('a wrong kernel fails', () => {
       'norm with E[x²] − E[x]² at mean 1000',
       mutate(
         findCase('norm', 'd_model 128; centred true; eps 0.00001; x mean 1000'),
-        ['let leading = x[start] - mean;', 'let leading = x[start];'],
-        ['let centred = x[i] - mean;', 'let centred = x[i];'],
+        ['let leading = plus(x[start], -mean);', 'let leading = x[start];'],
+        ['let centred = plus(x[i], -mean);', 'let centred = x[i];'],
         ['square_root(divide(total(), f32(d_model))', 'square_root(abs(divide(total(), f32(d_model)) - mean * mean)'],
       ),
       'not within their bound',
