@@ -85,4 +85,5 @@ export type { TokenInput } from './hooks/tokens.ts';
 export type { Numerics } from './kernels/prelude.ts';
 export type { Arithmetic } from './numerics/emulation/arithmetic.ts';
 export { type EmulationOptions, emulateForward } from './numerics/emulation/forward.ts';
+export { fromBits, fromHexFloat, nextDown, nextUp, toBits, toHexFloat, ulp, ulpDistance } from './numerics/float32.ts';
 export { type ReferenceValue, referenceForward } from './numerics/reference.ts';

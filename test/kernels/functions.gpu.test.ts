@@ -14,6 +14,7 @@ import { squareRoot } from '../../src/kernels/functions/square_root.ts';
 import { RUN_STRUCT } from '../../src/kernels/kernel.ts';
 import { type Arithmetic, functionsSource, type ScalarFunction } from '../../src/kernels/prelude.ts';
 import * as emulation from '../../src/numerics/emulation/functions.ts';
+import { ulp } from '../../src/numerics/float32.ts';
 import { testDevice, withErrorScopes } from '../device.ts';
 
 const FLOAT_MAX = 3.4028234663852886e38;
@@ -195,10 +196,7 @@ function sweepArguments(domain: readonly (readonly [number, number])[], seed: nu
 
 /** Error in units in the last place of the binade of the correctly rounded result; 0 where both are 0. */
 function ulpError(got: number, want: number): number {
-  const magnitude = Math.abs(Math.fround(want));
-  let exponent = Math.max(-126, Math.floor(Math.log2(magnitude)));
-  if (magnitude < 2 ** exponent && exponent > -126) exponent--; // Math.log2 rounds up just below a power of two
-  return Math.abs(got - want) / 2 ** (exponent - 23);
+  return Math.abs(got - want) / ulp(want);
 }
 
 const isNormal = (x: number) => x === 0 || (Math.abs(x) >= 2 ** -126 && Math.abs(x) <= FLOAT_MAX);

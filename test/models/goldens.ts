@@ -1,4 +1,5 @@
 // The tiny models whose every value TransformerLens computed (test/goldens, made by TransformerLens 3.x in PyTorch 2.13).
+import { ulp } from '../../src/numerics/float32.ts';
 
 /** What they were run on; the small files do not hold it. */
 export const GOLDEN_TOKENS: Readonly<Record<string, number[][]>> = {
@@ -22,13 +23,6 @@ export interface ErrorSummary {
   readonly maxAbs: number;
   /** Median error in units of the last place of the true value's float32. */
   readonly medianUlp: number;
-}
-
-/** Size of a unit in the last place of float32 at x: 2^(exponent − 23), at least the smallest subnormal. */
-export function ulp(x: number): number {
-  const magnitude = Math.abs(x);
-  if (magnitude === 0) return 2 ** -149;
-  return 2 ** Math.max(Math.floor(Math.log2(magnitude)) - 23, -149);
 }
 
 /** NaN anywhere, or an infinity that the truth does not have, gives NaN, which passes no bound. */
