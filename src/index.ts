@@ -46,7 +46,7 @@ export { type WritableTensor, writeSafetensors } from './engine/safetensors.ts';
 export { readSafetensors, type SafetensorsTensor } from './engine/safetensors_reader.ts';
 export { createSource, type Source, type SourceLocation } from './engine/source.ts';
 export type { TokenizeOptions, Tokenizer } from './engine/tokenizer.ts';
-export { ActivationCache, CachedValue } from './hooks/activation_cache.ts';
+export { ActivationCache, CachedValue, type ReadOptions } from './hooks/activation_cache.ts';
 export type { GeneratedToken, GenerateOptions, GenerationStep } from './hooks/generate.ts';
 export {
   add,
@@ -80,7 +80,7 @@ export type { Hook, HookNames } from './hooks/names.ts';
 export type { SamplingOptions } from './hooks/sampling.ts';
 export type { AxisSelection, Selection } from './hooks/selection.ts';
 export type { Statistics } from './hooks/statistics.ts';
-export type { Tensor } from './hooks/tensor.ts';
+export type { ReadForms, Tensor } from './hooks/tensor.ts';
 export type { TokenInput } from './hooks/tokens.ts';
 export type { Numerics } from './kernels/prelude.ts';
 export type { Arithmetic } from './numerics/emulation/arithmetic.ts';

@@ -7,7 +7,19 @@ import { MASKED } from '../kernels/kernel.ts';
 import type { Numerics } from '../kernels/prelude.ts';
 import { CHUNK, SUMMARY, statistics } from '../kernels/statistics.ts';
 import { mergeSummaries, type Statistics } from './statistics.ts';
-import type { Tensor } from './tensor.ts';
+import type { ReadForms, Tensor } from './tensor.ts';
+
+/** How to read a value: `'f32'` (the default), `'bits'` or `'f64'`. */
+export interface ReadOptions<Form extends keyof ReadForms = keyof ReadForms> {
+  readonly as?: Form;
+}
+
+/** All are exact. Bits tell 0 from −0 and one NaN from another, which numbers in JavaScript do not. */
+const AS: { readonly [Form in keyof ReadForms]: (data: ReadForms['f32']) => ReadForms[Form] } = {
+  f32: (data) => data,
+  bits: (data) => new Uint32Array(data.buffer),
+  f64: (data) => Float64Array.from(data),
+};
 
 /** One captured value on the GPU. */
 export class CachedValue {
@@ -59,16 +71,20 @@ export class CachedValue {
 
   /**
    * Copies the value to the CPU, exactly; masked attention scores read as −Infinity. Waits for the GPU.
+   * @param options `as: 'bits'` gives the bits of the float32 numbers, `as: 'f64'` the same numbers in float64
+   * @throws Error where `as` is none of these
    * @example
-   * const { data, shape } = await cache.get('blocks.0.attn.hook_pattern').read();
+   * const { data, shape } = await cache.get('blocks.0.attn.hook_pattern').read(); // a Float32Array
    */
-  async read(): Promise<Tensor> {
+  async read<Form extends keyof ReadForms = 'f32'>(options: ReadOptions<Form> = {}): Promise<Tensor<ReadForms[Form]>> {
     const { name, shape, axes } = this;
+    const form = options.as ?? ('f32' as Form);
+    if (!Object.hasOwn(AS, form)) throw new Error(`cache: expected as: 'f32', 'bits' or 'f64', got '${form}'.`);
     const data = new Float32Array(await this.runtime.memory.read(this.buffer, 4 * this.elementCount));
     if (this.masked) {
       for (let i = 0; i < data.length; i++) if (data[i] === MASKED) data[i] = Number.NEGATIVE_INFINITY;
     }
-    return { name, data, shape, axes };
+    return { name, data: AS[form](data), shape, axes };
   }
 
   /**
@@ -131,9 +147,16 @@ export class ActivationCache {
     return new CachedValue(value, this.runtime, this);
   }
 
-  /** Copies one value to the CPU: `cache.get(name).read()`. */
-  async read(name: string): Promise<Tensor> {
-    return this.get(name).read();
+  /**
+   * Copies one value to the CPU: `cache.get(name).read(options)`.
+   * @example
+   * const { data } = await cache.read('logits', { as: 'bits' }); // a Uint32Array
+   */
+  async read<Form extends keyof ReadForms = 'f32'>(
+    name: string,
+    options: ReadOptions<Form> = {},
+  ): Promise<Tensor<ReadForms[Form]>> {
+    return this.get(name).read(options);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type HookEntry, Model, set } from '../../src/index.ts';
+import { type HookEntry, Model, set, type Tensor } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl } from '../fixtures.ts';
 import { TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
@@ -32,6 +32,45 @@ test('masked attention scores read as −Infinity exactly where the key comes af
     // Four float32 terms, each within 2⁻²⁴ relative of its share, and their sum in float32.
     expect(Math.abs(sum - 1)).toBeLessThanOrEqual(8 * 2 ** -24);
   }
+  cache.destroy();
+});
+
+test('every value reads as numbers, as bits and in float64, and all three are the same', async () => {
+  const { cache } = await model.runWithCache([5, 6, 7, 8]);
+  let masked = 0;
+  for (const name of cache.names) {
+    const plain: Tensor = await cache.read(name);
+    const bits: Tensor<Uint32Array> = await cache.read(name, { as: 'bits' });
+    const double: Tensor<Float64Array> = await cache.get(name).read({ as: 'f64' });
+    expect([bits.data.constructor, double.data.constructor]).toEqual([Uint32Array, Float64Array]);
+    for (const { shape, axes } of [bits, double])
+      expect({ shape, axes }).toEqual({ shape: plain.shape, axes: plain.axes });
+    expect(bits.data.length).toBe(plain.data.length);
+    expect(firstDifference(new Float32Array(bits.data.buffer), plain.data), name).toBe(-1);
+    expect(
+      double.data.findIndex((x, i) => !Object.is(x, plain.data[i])),
+      name,
+    ).toBe(-1);
+    masked += bits.data.filter((word) => word === 0xff800000).length;
+  }
+  expect(masked).toBe(4 * 4 * 6); // 4 blocks of 4 heads; 4 queries miss 3 + 2 + 1 keys: the bits of −Infinity
+  cache.destroy();
+});
+
+test('bits tell 0 from −0, and the lowest float32 is itself where nothing is masked', async () => {
+  const words = Uint32Array.of(0, 0x80000000, 0x3f800000, 0x3f800001, 0x7f7fffff, 0xff7fffff);
+  const data = new Float32Array(model.config.dModel);
+  data.set(new Float32Array(words.buffer));
+  const { cache } = await model.run([3], { hooks: [['hook_embed', set(data)]], capture: 'hook_embed' });
+  expect((await cache.read('hook_embed', { as: 'bits' })).data.subarray(0, words.length)).toEqual(words);
+  cache.destroy();
+});
+
+test('what a value cannot be read as is refused', async () => {
+  const { cache } = await model.runWithCache([1], { names: 'hook_embed' });
+  await expect(cache.read('hook_embed', { as: 'hex' as 'bits' })).rejects.toThrow(
+    "cache: expected as: 'f32', 'bits' or 'f64', got 'hex'.",
+  );
   cache.destroy();
 });
 
