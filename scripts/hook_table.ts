@@ -3,6 +3,7 @@ import { parseConfig } from '../src/engine/architectures/index.ts';
 import type { RawConfig } from '../src/engine/checkpoint.ts';
 import type { ModelConfig } from '../src/engine/config.ts';
 import { buildGraph, type GraphValue } from '../src/engine/graph.ts';
+import { mergeOrders } from '../src/numerics/firing_order.ts';
 import { TINY_CONFIGS } from '../test/models/tiny.ts';
 
 const HOOKED = TINY_CONFIGS.hooked_transformer;
@@ -98,23 +99,6 @@ function shapeText({ axes }: GraphValue, { nHeads, nKeyValueHeads }: ModelConfig
     name === 'head_index' && size === nKeyValueHeads && nKeyValueHeads !== nHeads ? 'head_index†' : name,
   );
   return `[${text.join(', ')}]`;
-}
-
-/** One order in which each of these orders is kept: a name that is new stands behind the one before it. */
-export function mergeOrders(orders: readonly (readonly string[])[]): string[] {
-  const merged: string[] = [];
-  for (const order of orders) {
-    order.forEach((name, index) => {
-      if (!merged.includes(name)) merged.splice(index === 0 ? 0 : merged.indexOf(order[index - 1]) + 1, 0, name);
-    });
-    const places = order.map((name) => merged.indexOf(name));
-    const back = places.findIndex((place, index) => index > 0 && place < places[index - 1]);
-    if (back >= 0)
-      throw new Error(
-        `docs: ${order[back]} fires after ${order[back - 1]} in one architecture and before it in another.`,
-      );
-  }
-  return merged;
 }
 
 /** Rows of a Markdown table, the first one its head. */

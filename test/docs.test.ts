@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, inject, test } from 'vitest';
-import { hookRows, hooksPage, mergeOrders, readmeHooks, replaceGenerated } from '../scripts/hook_table.ts';
+import { hookRows, hooksPage, readmeHooks, replaceGenerated } from '../scripts/hook_table.ts';
 
 const root = inject('repositoryRoot');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -30,22 +30,6 @@ test('a stale page is named with its first line that differs', () => {
   expect(staleLine('a.md', 'x\ny\n', 'x\nz\n')).toBe('a.md:2: expected "z", got "y". Run "npm run docs".');
   expect(staleLine('a.md', 'x', 'x\ny')).toBe('a.md:2: expected "y", got "". Run "npm run docs".');
   expect(() => replaceGenerated('no marks', 'hooks', '')).toThrow('docs: expected <!-- hooks --> … <!-- /hooks -->');
-});
-
-test('the table lists values as they fire in every architecture, or cannot be made', () => {
-  expect(
-    mergeOrders([
-      ['a', 'c'],
-      ['a', 'b', 'c'],
-      ['0', 'a', 'c', 'd'],
-    ]),
-  ).toEqual(['0', 'a', 'b', 'c', 'd']);
-  expect(() =>
-    mergeOrders([
-      ['a', 'b'],
-      ['b', 'a'],
-    ]),
-  ).toThrow('docs: a fires after b in one architecture');
 });
 
 const PAGES = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', ...pages('docs'), 'test/QUARANTINES.md'];
