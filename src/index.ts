@@ -43,7 +43,13 @@ export { KeyValueCache, type KeyValueCacheSize } from './engine/key_value_cache.
 export type { MemoryUse } from './engine/memory.ts';
 export type { Plan, Step } from './engine/plan.ts';
 export { type WritableTensor, writeSafetensors } from './engine/safetensors.ts';
-export { readSafetensors, type SafetensorsTensor } from './engine/safetensors_reader.ts';
+export {
+  type ByteSource,
+  readSafetensors,
+  SafetensorsFile,
+  type SafetensorsTensor,
+  type StoredTensor,
+} from './engine/safetensors_reader.ts';
 export { createSource, type Source, type SourceLocation } from './engine/source.ts';
 export type { TokenizeOptions, Tokenizer } from './engine/tokenizer.ts';
 export { ActivationCache, CachedValue, type ReadOptions } from './hooks/activation_cache.ts';
