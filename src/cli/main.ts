@@ -79,6 +79,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--scale <where>', SCALE_HELP, edit(parseScale))
     .option('--patch-from <where>', PATCH_HELP, edit(parsePatchFrom))
     .option('--out <file>', 'write every captured value and the logits to this safetensors file')
+    .option('--digest', 'print the SHA-256 of every captured value and of all (without --hooks: of all values)')
     .option('--json', 'print one JSON object on stdout instead of tables')
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addHelpText('after', TRACE_HELP)
@@ -163,12 +164,14 @@ Examples:
   $ hyaline trace models/circuit-zoo 'The capital of France is'
   $ hyaline trace models/circuit-zoo 'The capital of France is' --hooks 'blocks.0.*' --hooks ln_final.hook_scale
   $ hyaline trace models/modular-addition --tokens '5,7,113;1,2,113' --hooks '*' --out sums.safetensors
+  $ hyaline trace models/circuit-zoo 'The capital of France is' --digest
   $ hyaline trace hf:openai-community/gpt2 'Hello' --json
   $ hyaline trace models/circuit-zoo 'The capital of France is' --zero blocks.2.attn.hook_z:head=3 --scale 'blocks.*.hook_mlp_out=0.5:pos=-1'
   $ hyaline trace models/circuit-zoo 'The capital of Italy is' --patch-from france.safetensors:blocks.2.hook_resid_post:pos=3
 ${SELECTION_HELP}
 
-In Python: safetensors.numpy.load_file('sums.safetensors') gives every value by its name.`;
+In Python: safetensors.numpy.load_file('sums.safetensors') gives every value by its name. --digest: SHA-256 of a value's float32
+bytes, and of the UTF-8 lines "name [shape] digest", one for each value; equal digests mean equal bits.`;
 
 const GENERATE_HELP = `
 Examples:

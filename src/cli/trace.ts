@@ -2,12 +2,14 @@
 import {
   type ActivationCache,
   describeAdapter,
+  digestValues,
   type HookEntry,
   Model,
   type Statistics,
   type Tensor,
   type TokenProbability,
   topTokens,
+  type ValueDigests,
   writeSafetensors,
 } from '../index.ts';
 import { type Edit, hooksOf } from './edits.ts';
@@ -22,6 +24,7 @@ export interface TraceOptions {
   readonly tokens?: readonly (readonly number[])[];
   readonly hooks?: readonly string[];
   readonly out?: string;
+  readonly digest?: boolean;
   readonly json?: boolean;
   readonly bos: boolean;
 }
@@ -50,6 +53,8 @@ export interface TraceReport {
   readonly top: readonly (readonly TokenProbability[])[];
   /** Captured values in firing order; the logits are always the last. */
   readonly values: readonly TracedValue[];
+  /** With `--digest`: of the captured values, or without `--hooks` of every value that is computed without being asked for. */
+  readonly digest?: ValueDigests;
   readonly timing: { readonly loadMs: number; readonly runMs: number };
 }
 
@@ -96,6 +101,7 @@ async function runTrace(
   {
     hooks = [],
     out,
+    digest,
     loadMs,
     entries,
     edits,
@@ -103,12 +109,14 @@ async function runTrace(
   }: TraceInvocation & { entries: HookEntry[]; loadMs: number },
 ): Promise<{ report: TraceReport; tensors: Tensor[] }> {
   const runStart = performance.now();
-  const { logits, cache, warnings } = await model.runWithCache(tokens, { names: [...hooks, LOGITS], hooks: entries });
+  const shown = model.hookNames([...hooks, LOGITS]);
+  const names = digest && hooks.length === 0 ? undefined : shown; // undefined: all that are not on demand
+  const { logits, cache, warnings } = await model.runWithCache(tokens, { names, hooks: entries });
   const runMs = performance.now() - runStart;
   for (const warning of warnings) console.error(`hyaline: warning: ${warning}`);
   const values: TracedValue[] = [];
   const tensors: Tensor[] = [];
-  for (const name of cache.names) {
+  for (const name of shown) {
     values.push(await describeValue(cache, name));
     if (out !== undefined) tensors.push(await cache.read(name));
   }
@@ -121,6 +129,7 @@ async function runTrace(
     interventions: edits.map(({ text }) => text),
     top: tokens.map((_, batch) => predict(model, logits, batch)),
     values,
+    ...(digest && { digest: await digestValues(cache) }),
     timing: { loadMs, runMs },
   };
   return { report, tensors };

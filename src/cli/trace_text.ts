@@ -17,6 +17,7 @@ export function formatTrace(report: TraceReport): string {
   for (let row = 0; row < shown; row++) lines.push('', ...formatRow(report, row));
   if (shown < tokens.length) lines.push('', `… and ${tokens.length - shown} more rows (--json has all)`);
   lines.push('', formatValues(report));
+  if (report.digest) lines.push('', formatDigests(report.digest));
   return lines.join('\n');
 }
 
@@ -63,6 +64,13 @@ function formatValues({ values }: TraceReport): string {
   ]);
   const heading = ['value', 'shape', 'mean', 'std', 'min', 'max', 'norm', ''];
   return formatTable([heading, ...rows], ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'left']);
+}
+
+/** All together in the last line. */
+function formatDigests({ values, total }: NonNullable<TraceReport['digest']>): string {
+  const rows = values.map(({ name, shape, sha256 }) => [name, `[${shape.join(', ')}]`, sha256]);
+  const last = [`all ${values.length} values`, '', total];
+  return formatTable([['value', 'shape', 'SHA-256'], ...rows, last], ['left', 'left', 'left']);
 }
 
 /** The elements that the statistics leave out. */

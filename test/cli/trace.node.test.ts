@@ -1,4 +1,5 @@
 // `hyaline trace`, run as a user runs it: what it prints, what it writes, how it fails.
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -122,6 +123,36 @@ test('--tokens runs rows of ids on a model without a tokenizer', async () => {
   expect(code).toBe(0);
   expect(stdout).toMatch(/^row 0, 3 tokens: 5 7 113\nnext {2}probability +logit\n +12 +1\.000000/m); // 5 + 7
   expect(stdout).toMatch(/^row 1, 3 tokens: 112 112 113\nnext {2}probability +logit\n +111 +1\.000000/m); // 224 − 113
+});
+
+test('--digest hashes the bytes that --out writes; without --hooks it covers every value', async () => {
+  const out = join(folder, 'digest.safetensors');
+  const run = ['trace', 'models/modular-addition', '--tokens', '5,7,113', '--digest'];
+  const { code, stdout } = await hyaline([...run, '--hooks', '*', '--json', '--out', out]);
+  expect(code).toBe(0);
+  const { digest, values }: TraceReport = JSON.parse(stdout);
+  const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
+  const bytes = readFileSync(out);
+  const headerEnd = 8 + Number(bytes.readBigUInt64LE(0));
+  const { __metadata__, ...entries } = JSON.parse(bytes.toString('utf8', 8, headerEnd));
+  const lines = values.map(({ name, shape }) => {
+    const [begin, end] = entries[name].data_offsets;
+    return { name, shape, sha256: sha256(bytes.subarray(headerEnd + begin, headerEnd + end)) };
+  });
+  expect(digest?.values).toEqual(lines);
+  expect(digest?.total).toBe(
+    sha256(lines.map((line) => `${line.name} [${line.shape.join(', ')}] ${line.sha256}\n`).join('')),
+  );
+
+  const text = await hyaline(run);
+  const [statistics, digests] = text.stdout.split('SHA-256\n');
+  expect(statistics.match(/^\S+(?= +\[1, )/gm)).toEqual(['logits']);
+  const table = digests.trimEnd().split('\n');
+  expect(table.map((line) => line.split(/ {2,}/))).toEqual([
+    ...lines.map((line) => [line.name, `[${line.shape.join(', ')}]`, line.sha256]),
+    [`all ${lines.length} values`, digest?.total],
+  ]);
+  expect(new Set(table.map((line) => line.length)).size).toBe(1); // aligned
 });
 
 test('edits apply in the order of the command line, and values can come from a file of another run', async () => {
