@@ -51,31 +51,47 @@ export function describeHook(value: GraphValue): Hook {
  */
 export function selectHooks(graph: Graph, names: HookNames): string[] {
   const all = [...graph.values.keys()];
+  return selectNames(all, names, {
+    // `*` does not mean the copies for single heads: a glob that matches other values too leaves out what is computed on demand.
+    isUsual: (name) => !graph.values.get(name)?.onDemand,
+    missing: (name, nothing) => {
+      const last = graph.config.nLayers - 1;
+      const blocks = last === 0 ? 'block 0' : `blocks 0–${last}`;
+      // A block beyond the last means the last: only then is spelling what is wrong.
+      const inRange = name.replace(/^blocks\.(\d+)\./, (_, layer) => `blocks.${Math.min(Number(layer), last)}.`);
+      return `hooks: ${nothing}. This model has ${blocks}; did you mean "${closest(inRange, all)}"?`;
+    },
+  });
+}
+
+interface SelectionRules {
+  /** A glob that matches some of these means no others. */
+  readonly isUsual?: (name: string) => boolean;
+  /** The message for a name or glob that means nothing; `nothing` says so. */
+  readonly missing: (name: string, nothing: string) => string;
+}
+
+/**
+ * The names among these that are meant, in their order, each once.
+ * @throws Error with the message of `missing`
+ */
+export function selectNames(all: readonly string[], names: HookNames, rules: SelectionRules): string[] {
   if (typeof names === 'function') return all.filter(names);
   if (typeof names !== 'string' && !Array.isArray(names)) {
     throw new Error(`hooks: expected a name, a glob, a list of them or a predicate, got ${kindOf(names)}.`);
   }
-  const wanted = new Set<string>();
-  for (const name of typeof names === 'string' ? [names] : names) {
-    for (const match of matchOne(graph, all, name)) wanted.add(match);
-  }
+  const wanted = new Set([names].flat().flatMap((name) => matchOne(all, name, rules)));
   return all.filter((name) => wanted.has(name));
 }
 
-function matchOne(graph: Graph, all: readonly string[], name: string): string[] {
-  if (graph.values.has(name)) return [name];
+function matchOne(all: readonly string[], name: string, { isUsual = () => true, missing }: SelectionRules): string[] {
+  if (all.includes(name)) return [name];
   if (name === '') throw new Error('hooks: expected a name or a glob, got an empty one.');
   if (typeof name !== 'string') throw new Error(`hooks: expected a name or a glob, got ${kindOf(name)}.`);
   const isGlob = picomatch.scan(name).isGlob;
   const isMatch = picomatch(name);
   const matches = isGlob ? all.filter((candidate) => isMatch(candidate)) : [];
-  // `*` does not mean the copies for single heads: a glob that matches other values too leaves out what is computed on demand.
-  const usual = matches.filter((match) => !graph.values.get(match)?.onDemand);
+  const usual = matches.filter(isUsual);
   if (matches.length > 0) return usual.length > 0 ? usual : matches;
-  const last = graph.config.nLayers - 1;
-  const blocks = last === 0 ? 'block 0' : `blocks 0–${last}`;
-  const problem = isGlob ? `no value matches "${name}"` : `no value "${name}"`;
-  // A block beyond the last means the last: only then is spelling what is wrong.
-  const inRange = name.replace(/^blocks\.(\d+)\./, (_, layer) => `blocks.${Math.min(Number(layer), last)}.`);
-  throw new Error(`hooks: ${problem}. This model has ${blocks}; did you mean "${closest(inRange, all)}"?`);
+  throw new Error(missing(name, isGlob ? `no value matches "${name}"` : `no value "${name}"`));
 }
