@@ -89,6 +89,8 @@ export type { Statistics } from './hooks/statistics.ts';
 export type { ReadForms, Tensor } from './hooks/tensor.ts';
 export type { TokenInput } from './hooks/tokens.ts';
 export type { Numerics } from './kernels/prelude.ts';
+export { type CompareOptions, type Comparison, compare, type ValueComparison } from './numerics/compare.ts';
+export type { ElementDifference, ElementStatistics } from './numerics/compare_elements.ts';
 export { digestValues, type ValueDigest, type ValueDigests } from './numerics/digest.ts';
 export type { Arithmetic } from './numerics/emulation/arithmetic.ts';
 export { type EmulationOptions, emulateForward } from './numerics/emulation/forward.ts';

@@ -9,7 +9,7 @@ import { axesOf, firingOrder } from './firing_order.ts';
 /** A tensor in memory, row-major. */
 export interface TensorInMemory {
   readonly shape: readonly number[];
-  readonly data: Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+  readonly data: Float32Array | Float64Array;
   /** Axis names, outermost first; when absent those of the hook of this name. */
   readonly axes?: readonly string[];
 }
@@ -80,7 +80,12 @@ function inMemory(tensor: TensorInMemory & { readonly name: string }, what: stri
   if (data.length !== count) {
     throw new Error(`${what}: ${name}: expected ${count} elements for [${shape.join(', ')}], got ${data.length}.`);
   }
-  const readBytes = async () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const readBytes = async () => {
+    const { buffer, byteOffset, byteLength } = data;
+    // Memory that is shared between threads is copied: nothing takes it as it is.
+    if (buffer instanceof ArrayBuffer) return new Uint8Array(buffer, byteOffset, byteLength);
+    return new Uint8Array(buffer, byteOffset, byteLength).slice();
+  };
   return { name, shape, dtype, axes: tensor.axes ?? knownAxes(tensor), readBytes };
 }
 
