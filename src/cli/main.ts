@@ -2,6 +2,7 @@
 // What a command does is in the file of its name.
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { type DiffOptions, diff } from './diff.ts';
 import { type DoctorOptions, doctor } from './doctor.ts';
 import { type Edit, parsePatchFrom, parseScale, parseZero } from './edits.ts';
 import { type GenerateCommandOptions, generate } from './generate.ts';
@@ -124,6 +125,19 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     });
 
   program
+    .command('diff')
+    .summary('compare the values of two files')
+    .description(
+      'Compares the values of two safetensors files by name, bit by bit: which differ, and which of them first.',
+    )
+    .argument('<a>', DIFF_FILE_HELP)
+    .argument('<b>', 'another one')
+    .option('--hooks <glob>', 'values to compare, by name or glob; may be repeated (default: all)', collect)
+    .option('--json', 'print one JSON object on stdout instead of the table')
+    .addHelpText('after', DIFF_HELP)
+    .action((a: string, b: string, options: DiffOptions) => start((signal) => diff({ ...options, a, b }, signal)));
+
+  program
     .command('doctor')
     .summary('say what this machine can run')
     .description(
@@ -139,6 +153,8 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
 }
 
 const MODEL_HELP = 'a folder with config.json and model.safetensors: a path, a URL or hf:owner/name@revision';
+
+const DIFF_FILE_HELP = 'a safetensors file of values, as "hyaline trace --out" or Python writes it';
 
 const PROGRAM_HELP = `
 Examples:
@@ -179,6 +195,16 @@ Examples:
   $ hyaline generate models/circuit-zoo 'One day, Ella had a red' --temperature 0.8 --top-p 0.9 --seed 7 --stop .
   $ hyaline generate models/circuit-zoo 'The capital of France is' --zero blocks.2.attn.hook_z:head=3 --json
 ${SELECTION_HELP}`;
+
+const DIFF_HELP = `
+Examples:
+  $ hyaline trace models/circuit-zoo 'The capital of France is' --hooks '*' --out ours.safetensors
+  $ hyaline diff ours.safetensors torch.safetensors
+  $ hyaline diff ours.safetensors torch.safetensors --hooks 'blocks.0.*' --json
+
+Values are listed in the order in which a model computes them, so the first difference is where the two part ways. ULP are float32
+steps between two numbers; where the dtypes differ, both are compared as float32. In JSON, NaN and infinities are strings.
+Exit code: 0 the same bits in the same values, 1 otherwise.`;
 
 const DOCTOR_HELP = `
 Examples:

@@ -5,6 +5,13 @@ export function formatNumber(value: number): string {
   return String(Number(value.toPrecision(5)));
 }
 
+/** A float32 with the fewest digits that no other float32 has. */
+export function shortestFloat32(x: number): string {
+  const lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9]; // nine tell any two apart
+  const digits = lengths.find((length) => Math.fround(Number(x.toPrecision(length))) === x);
+  return String(digits === undefined ? x : Number(x.toPrecision(digits)));
+}
+
 /** `12.3 MB`: powers of ten, as file sizes are told. */
 export function megabytes(bytes: number): string {
   if (bytes < 1e5) return `${bytes} bytes`;

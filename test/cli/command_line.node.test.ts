@@ -1,7 +1,8 @@
 // The parts of the command line that need no process of their own, and what all commands share.
 import { expect, test } from 'vitest';
-import { binarySize, formatNumber, formatTable, megabytes } from '../../src/cli/text.ts';
+import { binarySize, formatNumber, formatTable, megabytes, shortestFloat32 } from '../../src/cli/text.ts';
 import { parseTokens } from '../../src/cli/tokens.ts';
+import { fromBits } from '../../src/index.ts';
 import { readJsonFixture } from '../fixtures.ts';
 import { hyaline } from './spawn.ts';
 
@@ -9,7 +10,7 @@ test('--help shows the commands with examples, and --version the version', async
   const help = await hyaline(['--help']);
   expect(help).toMatchObject({ code: 0, stderr: '' });
   expect(help.stdout).toMatch(/^Usage: hyaline /);
-  expect(help.stdout).toMatch(/^ {2}trace .+\n {2}generate .+\n {2}doctor /m);
+  expect(help.stdout).toMatch(/^ {2}trace .+\n {2}generate .+\n {2}diff .+\n {2}doctor /m);
   expect(help.stdout).toContain("$ hyaline trace models/circuit-zoo 'The capital of France is'");
   const { version } = await readJsonFixture<{ version: string }>('package.json');
   expect(await hyaline(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
@@ -46,6 +47,16 @@ test('numbers and sizes are short', () => {
   expect([16, 16384, 128 * 2 ** 20, 2 ** 31 - 4, 2 ** 32].map(binarySize)).toEqual([
     ...['16 bytes', '16 KiB', '128 MiB', '1.9 GiB', '4 GiB'],
   ]);
+});
+
+test('a float32 has as many digits as tell it from its neighbours', () => {
+  expect([0.5, Math.fround(0.1), 1 + 2 ** -23, 2 ** -149, -Infinity, Number.NaN].map(shortestFloat32)).toEqual([
+    ...['0.5', '0.1', '1.0000001', '1e-45', '-Infinity', 'NaN'],
+  ]);
+  for (let bits = 1; bits < 0x7f800000; bits += 1_234_567) {
+    const x = fromBits(bits);
+    expect(Math.fround(Number(shortestFloat32(x)))).toBe(x);
+  }
 });
 
 test('tables align their columns and leave no spaces at the ends of lines', () => {
