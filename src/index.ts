@@ -39,6 +39,8 @@ export { type TokenProbability, topTokens } from './analysis/top_tokens.ts';
 export type { LoadProgress, OnProgress, RawConfig } from './engine/checkpoint.ts';
 export type { ActivationFunction, ModelConfig, NormalizationType, WeightSpec } from './engine/config.ts';
 export { type AdapterDescription, describeAdapter, type RequestDeviceOptions, requestDevice } from './engine/device.ts';
+export type { Answer, BuiltinErrors, Fingerprint, FingerprintProperties } from './engine/fingerprint/properties.ts';
+export { adapterFingerprint } from './engine/fingerprint.ts';
 export { KeyValueCache, type KeyValueCacheSize } from './engine/key_value_cache.ts';
 export type { MemoryUse } from './engine/memory.ts';
 export type { Plan, Step } from './engine/plan.ts';
