@@ -5,6 +5,7 @@ import type { Guarding, Numerics } from '../kernels/prelude.ts';
 import { dispatchKernel } from './dispatch.ts';
 import { dispatchesOf, Frame, type RunInput } from './frame.ts';
 import type { Graph } from './graph.ts';
+import { measureGuarding } from './guarding.ts';
 import { GpuMemory, OutOfMemoryError } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
 import { compile, type Plan, type PlanRequest } from './plan.ts';
@@ -27,8 +28,8 @@ export type RunRequest = Omit<PlanRequest, 'numerics'> & Partial<Pick<PlanReques
 export class Runtime {
   /** Of runs that do not say. */
   readonly numerics: Numerics;
-  /** What reproducible numerics need on this adapter. */
-  private readonly reproducible: Guarding;
+  /** What reproducible numerics need on this adapter; until that is measured, all there is. The bits are the same. */
+  private reproducible: Guarding = 'guarded';
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   private readonly graph: Graph;
@@ -36,14 +37,8 @@ export class Runtime {
   private readonly weights: Map<string, GPUBuffer[]>;
   private readonly plans = new Map<string, CompiledPlan>();
 
-  constructor(
-    device: GPUDevice,
-    graph: Graph,
-    layouts: ReadonlyMap<string, WeightLayout>,
-    { numerics, reproducible }: { readonly numerics: Numerics; readonly reproducible: Guarding },
-  ) {
+  constructor(device: GPUDevice, graph: Graph, layouts: ReadonlyMap<string, WeightLayout>, numerics: Numerics) {
     this.numerics = numerics;
-    this.reproducible = reproducible;
     this.memory = new GpuMemory(device);
     this.pipelines = PipelineCache.of(device);
     this.graph = graph;
@@ -82,6 +77,14 @@ export class Runtime {
       data.set(new Float32Array(piece), firstRow * rowStride);
     }
     return data;
+  }
+
+  /**
+   * Gets ready for numerics: measures what reproducible ones need.
+   * @throws Error where the adapter cannot have them
+   */
+  async prepareNumerics(numerics: Numerics): Promise<void> {
+    if (numerics === 'reproducible') this.reproducible = await measureGuarding(this.memory.device);
   }
 
   /** The plan of a request. Runs nothing, and keeps nothing. */

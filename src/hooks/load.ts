@@ -79,8 +79,9 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
   try {
     const layouts = weightLayouts(config, device, options.maxBindingSizeBytes);
     const graph = buildGraph(config, (name) => layouts.has(name) && !loaded.absent.has(name));
-    runtime = new Runtime(device, graph, layouts, { numerics, reproducible: 'guarded' });
+    runtime = new Runtime(device, graph, layouts, numerics);
     const notFinite = await upload(runtime, loaded, config, layouts, options);
+    await runtime.prepareNumerics(numerics);
     await compileFirst(runtime, config, options);
     const warnings = [...loaded.warnings, ...notFinite];
     const eosTokenIds = endTokens(checkpoint.config, config);

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { guardingOf } from '../../src/engine/guarding.ts';
+
+const SWIFTSHADER: Parameters<typeof guardingOf>[0] = {
+  rounding: 'nearest even',
+  barrierFromUniform: true,
+  sums: 'in order',
+  sumsOfProducts: 'in order',
+  split: true,
+  subnormalInputs: 'flushed',
+  subnormalSums: 'flushed',
+  subnormalProducts: 'flushed',
+};
+
+test('an adapter that flushes and adds in order needs no guards', () => {
+  expect(guardingOf(SWIFTSHADER)).toBe('reproducible');
+});
+
+test.each<[string, Partial<typeof SWIFTSHADER>]>([
+  ['subnormal products are kept', { subnormalProducts: 'kept' }],
+  ['subnormal sums are kept', { subnormalSums: 'kept' }],
+  ['subnormal inputs are treated in different ways', { subnormalInputs: 'mixed' }],
+  ['sums are reordered', { sums: 'other' }],
+  ['sums of products are reordered', { sumsOfProducts: 'other' }],
+  ['a split is folded', { split: false }],
+])('guarded where %s', (_, measured) => {
+  expect(guardingOf({ ...SWIFTSHADER, ...measured })).toBe('guarded');
+});
+
+test('where no guard helps it says why', () => {
+  expect(() => guardingOf({ ...SWIFTSHADER, rounding: 'other' })).toThrow(
+    'device: reproducible numerics are not possible on this adapter: it rounds sums and products otherwise than to nearest even (measured: other).',
+  );
+  expect(() => guardingOf({ ...SWIFTSHADER, barrierFromUniform: false })).toThrow('fuses products');
+});
