@@ -63,47 +63,63 @@ export function referenceForward(
   tokens: number[][],
   given: ReadonlyMap<string, ArrayLike<number>> = new Map(),
 ): Map<string, ReferenceValue> {
+  const values = new Map<string, ReferenceValue>();
+  const pass = referenceValues(config, weights, tokens);
+  for (let step = pass.next(); !step.done; step = pass.next(given.get(step.value.name))) {
+    values.set(step.value.name, step.value);
+  }
+  const unknown = [...given.keys()].filter((name) => !values.has(name));
+  if (unknown.length > 0)
+    throw new Error(`reference: given values that this model does not have: ${unknown.join(', ')}.`);
+  return values;
+}
+
+/**
+ * The same pass one value at a time, for callers that do not want to hold all of them, or to wait for all of them. Each value comes
+ * before anything that uses it is computed; numbers passed to `next` stand in for it, as `given` ones do.
+ * @example
+ * const pass = referenceValues(config, weights, [[1, 2, 3]]);
+ * for (let step = pass.next(); !step.done; step = pass.next(engine.get(step.value.name))) console.log(step.value.name);
+ */
+export function* referenceValues(
+  config: ModelConfig,
+  weights: ReadonlyMap<string, Float32Array>,
+  tokens: number[][],
+): Pass<void> {
   const { nLayers, dModel, nHeads, nKeyValueHeads, dHead, dMlp, dVocab, dVocabOut, actFn } = config;
   const batch = tokens.length;
   const pos = tokens[0]?.length ?? 0;
   const activations = [batch, pos, dModel];
   checkTokens(config, tokens);
 
-  const values = new Map<string, ReferenceValue>();
-  const record = (name: string, value: Bounded): Bounded => {
-    const bound = value.bound.map((b) => (Number.isNaN(b) ? Number.POSITIVE_INFINITY : b)); // 0 · Infinity
-    values.set(name, { ...value, name, bound });
-    const replacement = given.get(name);
-    return replacement === undefined ? { ...value, bound } : exactly(name, value, replacement);
-  };
   const weight = (name: string, ...shape: number[]) => readWeight(weights, name, shape);
   const bias = (name: string, ...shape: number[]) =>
     weights.has(name) ? readWeight(weights, name, shape) : new Float32Array(size(shape));
 
-  const norm = (name: string, type: NormalizationType, x: Bounded): Bounded => {
+  function* norm(name: string, type: NormalizationType, x: Bounded): Pass<Bounded> {
     if (type === null) return x;
     const centred = type === 'LN' || type === 'LNPre' ? centre(x) : alreadyCentred(x);
-    const scale = record(`${name}.hook_scale`, rootMeanSquare(centred, config.eps));
-    const normalized = record(`${name}.hook_normalized`, divideRows(centred, scale));
+    const scale = yield* record(`${name}.hook_scale`, rootMeanSquare(centred, config.eps));
+    const normalized = yield* record(`${name}.hook_normalized`, divideRows(centred, scale));
     if (type === 'LNPre' || type === 'RMSPre') return normalized;
     const shift = type === 'LN' ? bias(`${name}.b`, dModel) : null;
-    return record(`${name}.hook_out`, scaleAndShift(normalized, weight(`${name}.w`, dModel), shift));
-  };
+    return yield* record(`${name}.hook_out`, scaleAndShift(normalized, weight(`${name}.w`, dModel), shift));
+  }
 
   const embedding = weight('embed.W_E', dVocab, dModel);
-  let residual = record('hook_embed', gatherRows(embedding, tokens.flat(), activations));
+  let residual = yield* record('hook_embed', gatherRows(embedding, tokens.flat(), activations));
   if (config.positionalEmbeddingType === 'standard') {
     const positions = tokens.flatMap((row) => row.map((_, position) => position));
     const table = weight('pos_embed.W_pos', config.nCtx, dModel);
-    residual = add(residual, record('hook_pos_embed', gatherRows(table, positions, activations)));
+    residual = add(residual, yield* record('hook_pos_embed', gatherRows(table, positions, activations)));
   }
 
   for (let layer = 0; layer < nLayers; layer++) {
     const block = `blocks.${layer}`;
-    residual = record(`${block}.hook_resid_pre`, residual);
+    residual = yield* record(`${block}.hook_resid_pre`, residual);
 
     const attn = `${block}.attn`;
-    const attnIn = norm(`${block}.ln1`, config.normalizationType, residual);
+    const attnIn = yield* norm(`${block}.ln1`, config.normalizationType, residual);
     const project = (letter: string, heads: number) =>
       projectToHeads(
         attnIn,
@@ -111,63 +127,71 @@ export function referenceForward(
         bias(`${attn}.b_${letter}`, heads, dHead),
         dHead,
       );
-    let q = record(`${attn}.hook_q`, project('Q', nHeads));
-    let k = record(`${attn}.hook_k`, project('K', nKeyValueHeads));
-    const v = record(`${attn}.hook_v`, project('V', nKeyValueHeads));
+    let q = yield* record(`${attn}.hook_q`, project('Q', nHeads));
+    let k = yield* record(`${attn}.hook_k`, project('K', nKeyValueHeads));
+    const v = yield* record(`${attn}.hook_v`, project('V', nKeyValueHeads));
     if (config.positionalEmbeddingType === 'rotary') {
-      q = record(`${attn}.hook_rot_q`, rotate(q, config.rotaryDim, config.rotaryBase));
-      k = record(`${attn}.hook_rot_k`, rotate(k, config.rotaryDim, config.rotaryBase));
+      q = yield* record(`${attn}.hook_rot_q`, rotate(q, config.rotaryDim, config.rotaryBase));
+      k = yield* record(`${attn}.hook_rot_k`, rotate(k, config.rotaryDim, config.rotaryBase));
     }
     let scores = scaledDotProducts(q, k, config.attnScale);
     if (config.attnScoresSoftCap !== null) scores = softCap(scores, config.attnScoresSoftCap);
-    scores = record(`${attn}.hook_attn_scores`, maskFuture(scores));
-    const pattern = record(`${attn}.hook_pattern`, softmax(scores));
-    const z = record(`${attn}.hook_z`, weightedValues(pattern, v));
-    const result = record(`${attn}.hook_result`, headResults(z, weight(`${attn}.W_O`, nHeads, dHead, dModel), dModel));
-    const attnOut = record(`${block}.hook_attn_out`, sumOverHeads(result, bias(`${attn}.b_O`, dModel)));
+    scores = yield* record(`${attn}.hook_attn_scores`, maskFuture(scores));
+    const pattern = yield* record(`${attn}.hook_pattern`, softmax(scores));
+    const z = yield* record(`${attn}.hook_z`, weightedValues(pattern, v));
+    const result = yield* record(
+      `${attn}.hook_result`,
+      headResults(z, weight(`${attn}.W_O`, nHeads, dHead, dModel), dModel),
+    );
+    const attnOut = yield* record(`${block}.hook_attn_out`, sumOverHeads(result, bias(`${attn}.b_O`, dModel)));
     residual = add(residual, attnOut);
 
     if (!config.attnOnly) {
       const mlp = `${block}.mlp`;
-      residual = record(`${block}.hook_resid_mid`, residual);
-      const mlpResidual = record(`${block}.hook_mlp_in`, residual);
-      const mlpIn = norm(`${block}.ln2`, config.normalizationType, mlpResidual);
+      residual = yield* record(`${block}.hook_resid_mid`, residual);
+      const mlpResidual = yield* record(`${block}.hook_mlp_in`, residual);
+      const mlpIn = yield* norm(`${block}.ln2`, config.normalizationType, mlpResidual);
       const wIn = weight(`${mlp}.W_in`, dModel, dMlp);
       const bIn = bias(`${mlp}.b_in`, dMlp);
       let post: Bounded;
       if (config.gatedMlp) {
         const wGate = weight(`${mlp}.W_gate`, dModel, dMlp);
-        const pre = record(`${mlp}.hook_pre`, linear(mlpIn, wGate, null, 'd_mlp'));
-        const preLinear = record(`${mlp}.hook_pre_linear`, linear(mlpIn, wIn, null, 'd_mlp'));
-        const gate = record(`${mlp}.hook_gate`, activate(pre, actFn));
+        const pre = yield* record(`${mlp}.hook_pre`, linear(mlpIn, wGate, null, 'd_mlp'));
+        const preLinear = yield* record(`${mlp}.hook_pre_linear`, linear(mlpIn, wIn, null, 'd_mlp'));
+        const gate = yield* record(`${mlp}.hook_gate`, activate(pre, actFn));
         post = multiplyAndShift(gate, preLinear, bIn);
       } else {
-        const pre = record(`${mlp}.hook_pre`, linear(mlpIn, wIn, bIn, 'd_mlp'));
+        const pre = yield* record(`${mlp}.hook_pre`, linear(mlpIn, wIn, bIn, 'd_mlp'));
         post = activate(pre, actFn);
       }
-      post = record(`${mlp}.hook_post`, post);
+      post = yield* record(`${mlp}.hook_post`, post);
       const wOut = weight(`${mlp}.W_out`, dMlp, dModel);
       const mlpOut = linear(post, wOut, bias(`${mlp}.b_out`, dModel), 'd_model');
-      residual = add(residual, record(`${block}.hook_mlp_out`, mlpOut));
+      residual = add(residual, yield* record(`${block}.hook_mlp_out`, mlpOut));
     }
-    residual = record(`${block}.hook_resid_post`, residual);
+    residual = yield* record(`${block}.hook_resid_post`, residual);
   }
 
-  residual = record('unembed.hook_in', norm('ln_final', config.finalNormalizationType, residual));
+  residual = yield* record('unembed.hook_in', yield* norm('ln_final', config.finalNormalizationType, residual));
   const unembedding = config.tiedEmbedding
     ? transpose(embedding, dVocab, dModel)
     : weight('unembed.W_U', dModel, dVocabOut);
-  const unembedded = record(
+  const unembedded = yield* record(
     'unembed.hook_out',
     linear(residual, unembedding, bias('unembed.b_U', dVocabOut), 'd_vocab_out'),
   );
   const cap = config.outputLogitsSoftCap;
-  record('logits', cap === null ? unembedded : softCap(unembedded, cap));
+  yield* record('logits', cap === null ? unembedded : softCap(unembedded, cap));
+}
 
-  const unknown = [...given.keys()].filter((name) => !values.has(name));
-  if (unknown.length > 0)
-    throw new Error(`reference: given values that this model does not have: ${unknown.join(', ')}.`);
-  return values;
+/** A pass in progress: values come out, what stands in for them goes in. */
+type Pass<Result> = Generator<ReferenceValue, Result, ArrayLike<number> | undefined>;
+
+/** Hands out a value, and gives what the pass goes on with. */
+function* record(name: string, value: Bounded): Pass<Bounded> {
+  const bound = value.bound.map((b) => (Number.isNaN(b) ? Number.POSITIVE_INFINITY : b)); // 0 · Infinity
+  const replacement = yield { ...value, name, bound };
+  return replacement === undefined ? { ...value, bound } : exactly(name, value, replacement);
 }
 
 /** A given value in place of a computed one. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type ModelConfig, weightSpecs } from '../../src/engine/config.ts';
-import { type ReferenceValue, referenceForward } from '../../src/numerics/reference.ts';
+import { type ReferenceValue, referenceForward, referenceValues } from '../../src/numerics/reference.ts';
 import { readJsonFixture } from '../fixtures.ts';
 import { GOLDEN_TOKENS } from '../models/goldens.ts';
 import { readTensors } from '../tensors.ts';
@@ -372,8 +372,9 @@ test('given the values of a float32 run, every bound is of the size of one round
     const weights = someWeights(config);
     // The best float32 run there is: each value is made from the ones before it and rounded once.
     const run = new Map<string, Float32Array>();
-    for (const name of referenceForward(config, weights, tokens).keys()) {
-      run.set(name, Float32Array.from(referenceForward(config, weights, tokens, run).get(name)!.data));
+    const pass = referenceValues(config, weights, tokens);
+    for (let step = pass.next(); !step.done; step = pass.next(run.get(step.value.name))) {
+      run.set(step.value.name, Float32Array.from(step.value.data));
     }
     for (const { name, data, bound } of referenceForward(config, weights, tokens, run).values()) {
       data.forEach((want, i) => {
