@@ -96,6 +96,25 @@ export type { ElementDifference, ElementStatistics } from './numerics/compare_el
 export { digestValues, type ValueDigest, type ValueDigests } from './numerics/digest.ts';
 export type { Arithmetic } from './numerics/emulation/arithmetic.ts';
 export { type EmulationOptions, emulateForward } from './numerics/emulation/forward.ts';
+export { NUMERICS_FIGURES, type NumericsFigure, type NumericsMap, numericsMap } from './numerics/error_map.ts';
+export type { Findings, PositionPrediction, Predictions } from './numerics/findings.ts';
 export { fromBits, fromHexFloat, nextDown, nextUp, toBits, toHexFloat, ulp, ulpDistance } from './numerics/float32.ts';
 export type { NamedValues, TensorInMemory } from './numerics/named_values.ts';
+export type { PredictionErrors } from './numerics/prediction_errors.ts';
 export { type ReferenceValue, referenceForward } from './numerics/reference.ts';
+export {
+  type InputToken,
+  type NumericsOptions,
+  type NumericsProgress,
+  type NumericsReport,
+  type NumericsValue,
+  numericsReport,
+} from './numerics/report.ts';
+export type {
+  BoundCheck,
+  ElementCounts,
+  ErrorPart,
+  ErrorSize,
+  ValueErrors,
+  WorstPosition,
+} from './numerics/value_errors.ts';
