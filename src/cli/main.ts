@@ -1,11 +1,13 @@
 // The command line's commands, their options and help, and what every command shares: exit codes, one-line errors, Ctrl-C.
 // What a command does is in the file of its name.
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command, Command, CommanderError, CommanderError, Option } from 'commander';
+import { NUMERICS_FIGURES } from '../index.ts';
 import { type DiffOptions, diff } from './diff.ts';
 import { type DoctorOptions, doctor } from './doctor.ts';
 import { type Edit, parsePatchFrom, parseScale, parseZero } from './edits.ts';
 import { type GenerateCommandOptions, generate } from './generate.ts';
+import { type NumericsCommandOptions, numerics } from './numerics.ts';
 import { parseNumber, parseTokens } from './tokens.ts';
 import { type TraceOptions, trace } from './trace.ts';
 
@@ -85,10 +87,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addHelpText('after', TRACE_HELP)
     .action((model: string, text: string | undefined, options: TraceOptions, command: Command) => {
-      if ((text === undefined) === (options.tokens === undefined)) {
-        const got = text === undefined ? 'neither' : 'both';
-        command.error(`error: trace: expected either a text or --tokens, got ${got}. See "hyaline trace --help".`);
-      }
+      checkInput(command, text, options.tokens);
       const invocation = { ...options, model, text, edits, version: packageVersion() };
       return start((signal) => trace(invocation, signal));
     });
@@ -136,6 +135,22 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--json', 'print one JSON object on stdout instead of the table')
     .addHelpText('after', DIFF_HELP)
     .action((a: string, b: string, options: DiffOptions) => start((signal) => diff({ ...options, a, b }, signal)));
+    .command('numerics')
+    .summary('show where rounding errors come from')
+    .description(
+      "Runs a text or tokens and compares every value with float64: how large its error is, how much of it the value's own operation made, and what it does to the predictions.",
+    )
+    .argument('<model>', MODEL_HELP)
+    .argument('[text]', 'the text to run (or give --tokens)')
+    .option('--tokens <ids>', 'token ids instead of a text: 1,2,3 or, for several rows, "1,2,3;4,5,6"', parseTokens)
+    .option('--hooks <glob>', 'values to list, by name or glob; may be repeated (default: all)', collect)
+    .addOption(new Option('--map <figure>', 'print values by layer, with this in the cells').choices(NUMERICS_FIGURES))
+    .option('--json', 'print one JSON object on stdout instead of tables')
+    .option('--no-bos', 'do not put the BOS token in front of the text')
+    .addHelpText('after', NUMERICS_HELP)
+    .action((model: string, text: string | undefined, options: NumericsCommandOptions, command: Command) => 
+      checkInput(command, text, options.tokens);
+      return start((signal) => numerics({ ...options, model, text }, signal)););
 
   program
     .command('doctor')
@@ -152,6 +167,13 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
   return program;
 }
 
+/** Ends the command where it has no input, or two. */
+function checkInput(command: Command, text: unknown, tokens: unknown): void {
+  if ((text === undefined) !== (tokens === undefined)) return;
+  const [name, got] = [command.name(), text === undefined ? 'neither' : 'both'];
+  command.error(`error: ${name}: expected either a text or --tokens, got ${got}. See "hyaline ${name} --help".`);
+}
+
 const MODEL_HELP = 'a folder with config.json and model.safetensors: a path, a URL or hf:owner/name@revision';
 
 const DIFF_FILE_HELP = 'a safetensors file of values, as "hyaline trace --out" or Python writes it';
@@ -161,6 +183,7 @@ Examples:
   $ hyaline doctor
   $ hyaline trace models/circuit-zoo 'The capital of France is'
   $ hyaline generate models/circuit-zoo 'One day, Ella had a red'
+  $ hyaline numerics models/circuit-zoo 'The capital of France is'
   $ hyaline trace models/circuit-zoo 'The capital of France is' --hooks 'blocks.*.attn.hook_pattern' --out trace.safetensors
 
 Exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted. HYALINE_DEBUG=1 shows where an error came from.`;
@@ -205,6 +228,18 @@ Examples:
 Values are listed in the order in which a model computes them, so the first difference is where the two part ways. ULP are float32
 steps between two numbers; where the dtypes differ, both are compared as float32. In JSON, NaN and infinities are strings.
 Exit code: 0 the same bits in the same values, 1 otherwise.`;
+const NUMERICS_HELP = `
+Examples:
+  $ hyaline numerics models/circuit-zoo 'The capital of France is'
+  $ hyaline numerics models/circuit-zoo 'The capital of France is' --hooks 'blocks.*.hook_resid_post' --hooks logits
+  $ hyaline numerics models/circuit-zoo 'The capital of France is' --map localShare
+  $ hyaline numerics models/modular-addition --tokens 5,7,113 --json
+
+Columns: the RMS of the error in units of the value's own RMS; the error in float32 steps (ULP), its median and largest; which part of
+the error the value's own operation made (the rest came with its inputs); the relative error that came, in units of the largest of the
+inputs'; the largest own error as a part of its worst-case bound; and the position with the largest relative error.
+
+Exit code: 1 also where a value is outside of its bound, or holds NaN or infinities.`;
 
 const DOCTOR_HELP = `
 Examples:

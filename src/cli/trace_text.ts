@@ -3,7 +3,7 @@ import { type Column, formatNumber, formatTable } from './text.ts';
 import type { TraceReport } from './trace.ts';
 
 /** Rows of a batch that are shown; all of them are in `--json`. */
-const MAX_ROWS = 8;
+export const MAX_ROWS = 8;
 
 export function formatTrace(report: TraceReport): string {
   const { model, tokens, timing } = report;
@@ -21,7 +21,8 @@ export function formatTrace(report: TraceReport): string {
   return lines.join('\n');
 }
 
-function describeModel(model: TraceReport['model']): string {
+/** One line. */
+export function describeModel(model: TraceReport['model']): string {
   const { nHeads, nKeyValueHeads, normalizationType, positionalEmbeddingType } = model;
   const heads = nKeyValueHeads < nHeads ? `${nHeads} heads (${nKeyValueHeads} of keys and values)` : `${nHeads} heads`;
   const mlp = model.attnOnly ? 'no MLP' : `${model.gatedMlp ? 'gated ' : ''}${model.actFn} MLP of ${model.dMlp}`;
@@ -39,10 +40,7 @@ function describeModel(model: TraceReport['model']): string {
 }
 
 function formatRow({ tokens, tokenTexts, top }: TraceReport, row: number): string[] {
-  const name = tokens.length > 1 ? `row ${row}, ` : '';
-  const texts = tokenTexts?.[row].map((text) => JSON.stringify(text)) ?? tokens[row].map(String);
-  const count = `${texts.length} ${texts.length === 1 ? 'token' : 'tokens'}`;
-  const lines = [`${name}${count}: ${texts.join(' ')}`];
+  const lines = [describeTokens({ tokens, tokenTexts }, row)];
   if (top[row].length === 0) return [...lines, 'no next token: the logits are not finite'];
   const table = top[row].map(({ id, text, probability, logit }) => [
     String(id),
@@ -53,6 +51,17 @@ function formatRow({ tokens, tokenTexts, top }: TraceReport, row: number): strin
   const heading = ['next', ...(tokenTexts ? ['token'] : []), 'probability', 'logit'];
   const columns: Column[] = ['right', ...(tokenTexts ? ['left' as const] : []), 'right', 'right'];
   return [...lines, formatTable([heading, ...table], columns)];
+}
+
+/** One row of the input: how many tokens, and which. */
+export function describeTokens(
+  { tokens, tokenTexts }: Pick<TraceReport, 'tokens' | 'tokenTexts'>,
+  row: number,
+): string {
+  const name = tokens.length > 1 ? `row ${row}, ` : '';
+  const texts = tokenTexts?.[row].map((text) => JSON.stringify(text)) ?? tokens[row].map(String);
+  const count = `${texts.length} ${texts.length === 1 ? 'token' : 'tokens'}`;
+  return `${name}${count}: ${texts.join(' ')}`;
 }
 
 function formatValues({ values }: TraceReport): string {
