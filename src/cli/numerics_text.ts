@@ -16,7 +16,7 @@ export function formatNumerics(report: NumericsCommandReport, asMap: boolean): s
   for (let row = 0; row < shown; row++) lines.push(describeTokens(report, row));
   if (shown < tokens.length) lines.push(`… and ${tokens.length - shown} more rows (--json has all)`);
   lines.push('', asMap ? formatMap(map) : formatValues(values, tokens.length), '');
-  lines.push(...describeFindings(findings), ...describePredictions(predictions));
+  lines.push(...describeFindings(findings), ...describePredictions(predictions, tokens.length));
   return lines.join('\n');
 }
 
@@ -119,9 +119,8 @@ function listed(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
-function describePredictions(predictions: Predictions): string[] {
+function describePredictions(predictions: Predictions, rows: number): string[] {
   const { positions, changed, reordered, notFinite, closest, k, maxDivergence } = predictions;
-  const rows = 1 + Math.max(...positions.map(({ row }) => row));
   const told = positions.length - notFinite;
   const lines: string[] = [];
   if (notFinite > 0) lines.push(`NOT FINITE: ${notFinite} of ${positions.length} positions predict nothing.`);

@@ -41,24 +41,24 @@ const SHOWN = 3;
 
 export function findingsOf(values: readonly NumericsValue[]): Findings {
   const own = values.filter(({ aliasOf }) => aliasOf === null);
-  const ratios = largest(own, ({ localBound }) => localBound.ratio);
+  const ratios = ranked(own, ({ localBound }) => localBound.ratio);
   return {
     notFinite: own
       .map(({ name, counts }) => ({ name, count: counts.nan + counts.infinite, made: counts.notFiniteMade }))
       .filter(({ count }) => count > 0),
     outsideBound: own.filter(({ localBound }) => !localBound.within).map(({ name }) => name),
     closestToBound: ratios.map(({ name, figure }) => ({ name, ratio: figure }))[0] ?? null,
-    mostLocal: largest(own, ({ local }) => local.relativeRms)
+    mostLocal: ranked(own, ({ local }) => local.relativeRms)
       .slice(0, SHOWN)
       .map(({ name, figure }) => ({ name, relativeRms: figure })),
-    mostAmplified: largest(own, ({ amplification }) => amplification)
+    mostAmplified: ranked(own, ({ amplification }) => amplification)
       .slice(0, SHOWN)
       .map(({ name, figure }) => ({ name, amplification: figure })),
   };
 }
 
 /** Values by a figure that is there and above 0, largest first. */
-function largest(values: readonly NumericsValue[], figureOf: (value: NumericsValue) => number | null) {
+function ranked(values: readonly NumericsValue[], figureOf: (value: NumericsValue) => number | null) {
   return values
     .map((value) => ({ name: value.name, figure: figureOf(value) ?? 0 }))
     .filter(({ figure }) => figure > 0)
@@ -66,7 +66,8 @@ function largest(values: readonly NumericsValue[], figureOf: (value: NumericsVal
 }
 
 export function summarizePredictions(positions: readonly PositionPrediction[], k: number): Predictions {
-  const divergences = positions.flatMap(({ divergence }) => (divergence === null ? [] : [divergence]));
+  const divergences = positions.flatMap(({ divergence }) => divergence ?? []);
+  const told = divergences.length > 0;
   const close = positions
     .filter(({ marginInErrors }) => marginInErrors !== null)
     .sort((a, b) => (a.marginInErrors ?? 0) - (b.marginInErrors ?? 0));
@@ -76,9 +77,8 @@ export function summarizePredictions(positions: readonly PositionPrediction[], k
     reordered: positions.filter(({ swaps, replaced }) => (swaps ?? 0) + (replaced ?? 0) > 0).length,
     notFinite: positions.length - divergences.length,
     closest: close[0] ?? null,
-    maxDivergence: divergences.length === 0 ? null : Math.max(...divergences),
-    meanDivergence:
-      divergences.length === 0 ? null : divergences.reduce((sum, one) => sum + one, 0) / divergences.length,
+    maxDivergence: told ? divergences.reduce((most, one) => Math.max(most, one)) : null,
+    meanDivergence: told ? divergences.reduce((sum, one) => sum + one) / divergences.length : null,
     positions,
   };
 }

@@ -35,21 +35,18 @@ function expectSound(report: NumericsReport, model: Model): void {
 }
 
 // The bounds themselves are checked on all tiny models in test/models/tiny.gpu.test.ts.
-test.each(['gpt2', 'llama', 'hooked with soft caps', 'hooked without norms or MLP'])(
-  '%s, rows of ids',
-  async (name) => {
-    const model = await load(tinyModel(TINY_CONFIGS[name], 1));
-    const tokens = randomTokens(model.config, 2, 5, 2);
-    const report = await numericsReport(model, tokens);
-    expectSound(report, model);
-    expect([report.tokens, report.tokenTexts]).toEqual([tokens, null]);
-    expect(report.predictions.positions.length).toBe(10);
-    const scores = report.values.find((value) => value.name === 'blocks.0.attn.hook_attn_scores');
-    expect(scores?.counts.masked).toBe(2 * model.config.nHeads * 10); // of 5 × 5 pairs 4 + 3 + 2 + 1 are masked
-    // Without norms the bounds of errors since the embedding are finite; tiny.gpu.test.ts checks them too.
-    if (model.config.normalizationType === null) for (const { bound } of report.values) expect(bound.within).toBe(true);
-  },
-);
+test.each(['gpt2', 'llama', 'hooked without norms or MLP'])('%s, rows of ids', async (name) => {
+  const model = await load(tinyModel(TINY_CONFIGS[name], 1));
+  const tokens = randomTokens(model.config, 2, 5, 2);
+  const report = await numericsReport(model, tokens);
+  expectSound(report, model);
+  expect([report.tokens, report.tokenTexts]).toEqual([tokens, null]);
+  expect(report.predictions.positions.length).toBe(10);
+  const scores = report.values.find((value) => value.name === 'blocks.0.attn.hook_attn_scores');
+  expect(scores?.counts.masked).toBe(2 * model.config.nHeads * 10); // of 5 × 5 pairs 4 + 3 + 2 + 1 are masked
+  // Without norms the bounds of errors since the embedding are finite; tiny.gpu.test.ts checks them too.
+  if (model.config.normalizationType === null) for (const { bound } of report.values) expect(bound.within).toBe(true);
+});
 
 const REAL: readonly { path: string; tokens: TokenInput }[] = [
   { path: 'models/circuit-zoo', tokens: 'When Mary and John went to the store, John gave a drink to' },
