@@ -1,7 +1,7 @@
 // The command line's commands, their options and help, and what every command shares: exit codes, one-line errors, Ctrl-C.
 // What a command does is in the file of its name.
 import { readFileSync } from 'node:fs';
-import { Command, Command, CommanderError, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { NUMERICS_FIGURES } from '../index.ts';
 import { type DiffOptions, diff } from './diff.ts';
 import { type DoctorOptions, doctor } from './doctor.ts';
@@ -135,6 +135,8 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--json', 'print one JSON object on stdout instead of the table')
     .addHelpText('after', DIFF_HELP)
     .action((a: string, b: string, options: DiffOptions) => start((signal) => diff({ ...options, a, b }, signal)));
+
+  program
     .command('numerics')
     .summary('show where rounding errors come from')
     .description(
@@ -148,9 +150,10 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--json', 'print one JSON object on stdout instead of tables')
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addHelpText('after', NUMERICS_HELP)
-    .action((model: string, text: string | undefined, options: NumericsCommandOptions, command: Command) => 
+    .action((model: string, text: string | undefined, options: NumericsCommandOptions, command: Command) => {
       checkInput(command, text, options.tokens);
-      return start((signal) => numerics({ ...options, model, text }, signal)););
+      return start((signal) => numerics({ ...options, model, text }, signal));
+    });
 
   program
     .command('doctor')
@@ -228,6 +231,7 @@ Examples:
 Values are listed in the order in which a model computes them, so the first difference is where the two part ways. ULP are float32
 steps between two numbers; where the dtypes differ, both are compared as float32. In JSON, NaN and infinities are strings.
 Exit code: 0 the same bits in the same values, 1 otherwise.`;
+
 const NUMERICS_HELP = `
 Examples:
   $ hyaline numerics models/circuit-zoo 'The capital of France is'
