@@ -1,9 +1,17 @@
 // `hyaline doctor`: what this machine can run, tried out.
-import { type AdapterDescription, describeAdapter, requestDevice } from '../index.ts';
+import {
+  type AdapterDescription,
+  adapterFingerprint,
+  describeAdapter,
+  type Fingerprint,
+  requestDevice,
+} from '../index.ts';
 import { FEATURES, type FeatureName, LIMITS, type LimitName } from './adapter_needs.ts';
 import { type CheckResult, checkDevice } from './doctor_check.ts';
 import { examineModel, type ModelFindings } from './doctor_model.ts';
 import { formatDoctor } from './doctor_text.ts';
+import { explainFingerprint } from './fingerprint_text.ts';
+import { abortable } from './stop.ts';
 
 export interface DoctorOptions {
   readonly model?: string;
@@ -20,8 +28,19 @@ export interface DoctorReport {
   readonly error?: string;
   readonly features?: Readonly<Record<FeatureName, boolean>>;
   readonly limits?: Readonly<Record<LimitName, number>>;
+  readonly numbers?: NumberFindings;
   readonly check?: CheckResult;
   readonly model?: ModelFindings;
+}
+
+/** What the adapter does to float32 numbers. */
+export interface NumberFindings {
+  readonly ok: boolean;
+  /** Why it could not be found out. */
+  readonly error?: string;
+  readonly fingerprint?: Fingerprint;
+  /** What it means, one sentence each. */
+  readonly meaning?: readonly string[];
 }
 
 /** Runs the command; prints on stdout. False if there is no adapter, it computes wrongly, or the model does not run. */
@@ -40,19 +59,32 @@ async function examine({ model: source, version }: DoctorOptions, signal: AbortS
     return { ok: false, runtime, adapter: null, error: error instanceof Error ? error.message : String(error) };
   }
   try {
+    const numbers = await examineNumbers(device, signal);
     const check = await checkDevice(device, signal);
     const model = source === undefined ? undefined : await examineModel(source, device, signal);
     return {
-      ok: check.ok && model?.ok !== false,
+      ok: numbers.ok && check.ok && model?.ok !== false,
       runtime,
       adapter: describeAdapter(device),
       features: mapKeys(FEATURES, (name) => device.features.has(name)),
       limits: mapKeys(Object.keys(LIMITS) as LimitName[], (name) => device.limits[name]),
+      numbers,
       check,
       model,
     };
   } finally {
     device.destroy();
+  }
+}
+
+/** Takes the adapter's fingerprint. Whatever goes wrong is in the findings, not an exception. */
+export async function examineNumbers(device: GPUDevice, signal: AbortSignal): Promise<NumberFindings> {
+  try {
+    const fingerprint = await abortable(adapterFingerprint(device), signal);
+    return { ok: true, fingerprint, meaning: explainFingerprint(fingerprint) };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { ok: false, error: error instanceof Error ? error.message : String(error) };
   }
 }
 

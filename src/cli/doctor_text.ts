@@ -1,12 +1,12 @@
 // What `hyaline doctor` prints for people.
 import { FEATURES, LIMITS, type LimitName } from './adapter_needs.ts';
-import type { DoctorReport } from './doctor.ts';
+import type { DoctorReport, NumberFindings } from './doctor.ts';
 import type { CheckResult } from './doctor_check.ts';
 import type { ModelFindings, PassNeeds } from './doctor_model.ts';
 import { binarySize, formatTable, megabytes } from './text.ts';
 
 export function formatDoctor(report: DoctorReport): string {
-  const { runtime, adapter, error, features, limits, check, model } = report;
+  const { runtime, adapter, error, features, limits, numbers, check, model } = report;
   const lines = [
     `runtime   hyaline ${runtime.hyaline}, Node ${runtime.node}, ${runtime.platform}`,
     `adapter   ${adapter?.text ?? 'none'}`,
@@ -16,6 +16,7 @@ export function formatDoctor(report: DoctorReport): string {
     lines.push(`features  ${FEATURES.map((name) => `${name}: ${features[name] ? 'yes' : 'no'}`).join(', ')}`);
   }
   if (limits) lines.push('', formatLimits(limits), '');
+  if (numbers) lines.push(...formatNumbers(numbers));
   if (check) lines.push(...formatCheck(check));
   if (model) lines.push('', ...formatModel(model));
   return lines.join('\n');
@@ -28,6 +29,16 @@ function formatLimits(limits: NonNullable<DoctorReport['limits']>): string {
     return [name, say(limits[name]), say(guaranteed), bounds];
   });
   return formatTable([['limit', 'here', 'guaranteed', 'what it bounds'], ...rows], ['left', 'right', 'right', 'left']);
+}
+
+function formatNumbers({ error, fingerprint, meaning = [] }: NumberFindings): string[] {
+  if (!fingerprint)
+    return ['numbers   FAILED: what the adapter does to float32 numbers is not known', `          ${error}`];
+  return [
+    `numbers   fingerprint ${fingerprint.id}`,
+    `          ${fingerprint.summary}`,
+    ...meaning.map((sentence) => `          - ${sentence}`),
+  ];
 }
 
 function formatCheck({ ok, values, problems, elapsedMs }: CheckResult): string[] {

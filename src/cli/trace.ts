@@ -1,8 +1,10 @@
 // `hyaline trace`: one forward pass, what it predicts, and statistics or all numbers of the values inside.
 import {
   type ActivationCache,
+  adapterFingerprint,
   describeAdapter,
   digestValues,
+  type Fingerprint,
   type HookEntry,
   Model,
   type Statistics,
@@ -41,6 +43,8 @@ interface TraceInvocation extends TraceOptions {
 export interface TraceReport {
   /** In plain words. */
   readonly adapter: string;
+  /** What the adapter does to float32 numbers; only for `--json` and `--out`, which hold numbers to compare. */
+  readonly fingerprint?: Fingerprint;
   /** `model.config`, where it came from, and what loading noticed. */
   readonly model: Model['config'] & { readonly source: string; readonly warnings: readonly string[] };
   /** Ids, [batch, pos]. */
@@ -102,6 +106,7 @@ async function runTrace(
     hooks = [],
     out,
     digest,
+    json,
     loadMs,
     entries,
     edits,
@@ -123,6 +128,7 @@ async function runTrace(
   const { tokenizer } = model;
   const report: TraceReport = {
     adapter: describeAdapter(model.device).text,
+    fingerprint: json || out !== undefined ? await adapterFingerprint(model.device) : undefined,
     model: { source, ...model.config, warnings: model.warnings },
     tokens,
     tokenTexts: tokenizer && tokens.map((row) => row.map((id) => tokenizer.tokenText(id))),
@@ -155,6 +161,7 @@ function traceFile(report: TraceReport, tensors: readonly Tensor[], options: Tra
     model: options.model,
     hyaline: options.version,
     adapter: report.adapter,
+    fingerprint: JSON.stringify(report.fingerprint),
     ...(report.interventions.length > 0 && { interventions: report.interventions.join(' ') }),
   };
   return writeSafetensors(

@@ -1,9 +1,11 @@
 // `hyaline doctor`, run as a user runs it, and the check inside it, which must be able to fail.
 import { expect, test } from 'vitest';
-import type { DoctorReport } from '../../src/cli/doctor.ts';
+import { type DoctorReport, examineNumbers } from '../../src/cli/doctor.ts';
 import { checkModel, compareWithReference } from '../../src/cli/doctor_check.ts';
 import { examineModel } from '../../src/cli/doctor_model.ts';
 import { formatDoctor } from '../../src/cli/doctor_text.ts';
+import { explainFingerprint } from '../../src/cli/fingerprint_text.ts';
+import { adapterFingerprint, requestDevice } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { readJsonFixture } from '../fixtures.ts';
 import { complaint, hyaline } from './spawn.ts';
@@ -18,6 +20,12 @@ test('doctor names the adapter, checks it, and says how a model lies on it', asy
   expect(stdout).toMatch(/^adapter {3}.+: (hardware|software fallback, runs on the CPU)$/m);
   expect(stdout).toMatch(/^features {2}timestamp-query: (yes|no), subgroups: (yes|no), shader-f16: (yes|no)$/m);
   expect(stdout).toMatch(/^maxStorageBufferBindingSize +\d.* [MG]iB +128 MiB +/m);
+  expect(stdout).toMatch(
+    /^numbers {3}fingerprint [0-9a-f]{8}\n {10}a·b\+c .*, fma .*, rounding barrier .*, sums .*, NaN .*$/m,
+  );
+  expect(stdout).toMatch(/^ +- fma is .*rounded/m);
+  expect(stdout).toMatch(/^ +- numbers below 2\^-126 \(1\.2e-38\) /m);
+  expect(stdout).toMatch(/^ +- largest errors of built-in functions, .*tanh near 0 \d+/m);
   expect(stdout).toMatch(/^check {5}OK: all \d+ values of a small model are within their error bounds of float64, /m);
   expect(stdout).toMatch(/^model {5}models\/circuit-zoo: runs; \d+ values can be read$/m);
   expect(stdout).toMatch(/^ +weights: 4\.\d\d MB on the GPU, loaded in \d+ ms$/m);
@@ -27,6 +35,25 @@ test('doctor names the adapter, checks it, and says how a model lies on it', asy
   expect(stdout).toMatch(/^ +ran 8 tokens in [\d.]+ ms \(the first time [\d.]+ ms\)$/m);
   expect(complaint(finished)).toBe('');
   expect(code).toBe(0);
+});
+
+test('the numbers of the report are the fingerprint and what it means', async () => {
+  const fingerprint = await adapterFingerprint(await testDevice());
+  const numbers = await examineNumbers(await testDevice(), new AbortController().signal);
+  expect(numbers).toEqual({ ok: true, fingerprint, meaning: explainFingerprint(fingerprint) });
+});
+
+test('a fingerprint that cannot be taken is a finding with the reason', async () => {
+  const runtime = { hyaline: '1.2.3', node: 'v20', platform: 'linux x64' };
+  const device = await requestDevice();
+  device.destroy();
+  await device.lost;
+  const numbers = await examineNumbers(device, new AbortController().signal);
+  expect(numbers).toEqual({ ok: false, error: expect.stringMatching(/./) });
+  expect(formatDoctor({ ok: false, runtime, adapter: null, numbers }).split('\n').slice(2)).toEqual([
+    'numbers   FAILED: what the adapter does to float32 numbers is not known',
+    `          ${numbers.error}`,
+  ]);
 });
 
 test('a model that cannot be loaded is a finding with the reason', async () => {

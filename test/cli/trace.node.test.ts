@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { TraceReport } from '../../src/cli/trace.ts';
+import { adapterFingerprint } from '../../src/engine/fingerprint.ts';
+import { testDevice } from '../device.ts';
 import { readJsonFixture } from '../fixtures.ts';
 import { complaint, hyaline } from './spawn.ts';
 
@@ -68,6 +70,7 @@ test('--json holds the golden prediction and nothing else, and --out every value
   expect(report.top[0][0].probability.toFixed(5)).toBe('0.99973');
   expect(report.model).toMatchObject({ source: ZOO, modelType: 'gpt2', nLayers: 4, dModel: 128, warnings: [] });
   expect(report.adapter).toMatch(/: (hardware|software fallback, runs on the CPU)$/);
+  expect(report.fingerprint).toEqual(await adapterFingerprint(await testDevice())); // another process, the same adapter
   expect(report.timing.loadMs).toBeGreaterThan(0);
 
   const { metadata, tensors } = readFloatTensors(out);
@@ -79,6 +82,7 @@ test('--json holds the golden prediction and nothing else, and --out every value
     model: ZOO,
     hyaline: version,
     adapter,
+    fingerprint: JSON.stringify(report.fingerprint),
   });
   expect([...tensors].map(([name, { shape }]) => ({ name, shape }))).toEqual(
     report.values.map(({ name, shape }) => ({ name, shape })),

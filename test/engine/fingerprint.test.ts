@@ -391,7 +391,7 @@ test('an adapter that flushes, folds and cannot tell NaN is told', () => {
     subgroupAdd: 'halves',
   });
   expect(fingerprint.summary).toBe(
-    'a·b+c not fused, fma not fused, rounding barrier holds, subnormals flushed, copies kept, sums in order, two-sum folded, ' +
+    'a·b+c not fused, fma not fused, rounding barrier holds, subnormals flushed (copies kept), sums in order, two-sum folded, ' +
       'no infinities, NaN told by its bits alone, built-in exp up to 0 ULP off',
   );
 });

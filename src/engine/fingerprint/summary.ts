@@ -42,7 +42,7 @@ function subnormals({
 }: FingerprintProperties): string {
   const computed = new Set([subnormalInputs, subnormalSums, subnormalProducts]);
   if (computed.size > 1) return 'flushed in part';
-  return subnormalCopies === subnormalInputs ? subnormalCopies : `${subnormalInputs}, copies ${subnormalCopies}`;
+  return subnormalCopies === subnormalInputs ? subnormalCopies : `${subnormalInputs} (copies ${subnormalCopies})`;
 }
 
 function worstBuiltin(errors: BuiltinErrors): string {
