@@ -1,7 +1,7 @@
 // `hyaline generate`: continues a text; the new text goes to stdout as it comes, everything else to stderr.
-import { describeAdapter, Model, type SamplingOptions } from '../index.ts';
+import { describeAdapter, type Model, type Numerics, type SamplingOptions } from '../index.ts';
 import { type Edit, hooksOf } from './edits.ts';
-import { progressLine } from './progress.ts';
+import { openModel } from './open_model.ts';
 import { inputTokens } from './tokens.ts';
 
 /** Options as they stand on the command line. */
@@ -10,6 +10,7 @@ export interface GenerateCommandOptions extends SamplingOptions {
   readonly maxNewTokens?: number;
   readonly stop?: readonly string[];
   readonly json?: boolean;
+  readonly numerics: Numerics;
   readonly bos: boolean;
 }
 
@@ -23,6 +24,7 @@ interface GenerateInvocation extends GenerateCommandOptions {
 export interface GenerateReport {
   readonly adapter: string;
   readonly model: string;
+  readonly numerics: Numerics;
   /** Ids of the prompt, and of what was added; the token that ended it is among them. */
   readonly promptTokens: readonly number[];
   readonly tokens: readonly number[];
@@ -40,13 +42,8 @@ export interface GenerateReport {
 /** Runs the command; writes to stdout as the tokens come, or with `json` one object at the end. */
 export async function generate(options: GenerateInvocation, signal: AbortSignal): Promise<boolean> {
   const hooks = await hooksOf(options.edits);
-  const loadStart = performance.now();
-  const progress = progressLine();
-  const loading = Model.load(options.model, { onProgress: progress.onProgress, signal });
-  const model = await loading.finally(() => progress.clear());
+  const { model, loadMs } = await openModel(options.model, options.numerics, signal);
   try {
-    const loadMs = performance.now() - loadStart;
-    for (const warning of model.warnings) console.error(`hyaline: warning: ${warning}`);
     const promptTokens = inputTokens(model, options)[0];
     const report = await run(model, promptTokens, { ...options, hooks, loadMs, signal });
     if (options.json) console.log(JSON.stringify(report, null, 2));
@@ -88,6 +85,7 @@ async function run(
   return {
     adapter: describeAdapter(model.device).text,
     model: options.model,
+    numerics: model.numerics,
     promptTokens,
     tokens,
     texts,

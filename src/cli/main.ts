@@ -85,6 +85,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--digest', 'print the SHA-256 of every captured value and of all (without --hooks: of all values)')
     .option('--json', 'print one JSON object on stdout instead of tables')
     .option('--no-bos', 'do not put the BOS token in front of the text')
+    .addOption(numericsOption())
     .addHelpText('after', TRACE_HELP)
     .action((model: string, text: string | undefined, options: TraceOptions, command: Command) => {
       checkInput(command, text, options.tokens);
@@ -111,6 +112,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--scale <where>', SCALE_HELP, edit(parseScale))
     .option('--json', 'print one JSON object at the end instead of the text')
     .option('--no-bos', 'do not put the BOS token in front of the text')
+    .addOption(numericsOption())
     .addHelpText('after', GENERATE_HELP)
     .action((model: string, text: string | undefined, options: GenerateCommandOptions, command: Command) => {
       const rows = options.tokens?.length ?? 1;
@@ -149,6 +151,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .addOption(new Option('--map <figure>', 'print values by layer, with this in the cells').choices(NUMERICS_FIGURES))
     .option('--json', 'print one JSON object on stdout instead of tables')
     .option('--no-bos', 'do not put the BOS token in front of the text')
+    .addOption(numericsOption())
     .addHelpText('after', NUMERICS_HELP)
     .action((model: string, text: string | undefined, options: NumericsCommandOptions, command: Command) => {
       checkInput(command, text, options.tokens);
@@ -168,6 +171,13 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
       start((signal) => doctor({ ...options, model, version: packageVersion() }, signal)),
     );
   return program;
+}
+
+/** The command line is for looking closely: the same bits everywhere, unless told otherwise. */
+function numericsOption(): Option {
+  return new Option('--numerics <mode>', 'reproducible: the same bits on every adapter; fast: as this one multiplies')
+    .choices(['reproducible', 'fast'])
+    .default('reproducible');
 }
 
 /** Ends the command where it has no input, or two. */

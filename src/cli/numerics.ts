@@ -1,6 +1,14 @@
 // `hyaline numerics`: one forward pass compared with float64, value by value.
-import { describeAdapter, Model, type NumericsFigure, type NumericsReport, numericsReport } from '../index.ts';
+import {
+  describeAdapter,
+  type Model,
+  type Numerics,
+  type NumericsFigure,
+  type NumericsReport,
+  numericsReport,
+} from '../index.ts';
 import { formatNumerics } from './numerics_text.ts';
+import { openModel } from './open_model.ts';
 import { progressLine } from './progress.ts';
 import { abortable } from './stop.ts';
 import { inputTokens } from './tokens.ts';
@@ -11,6 +19,7 @@ export interface NumericsCommandOptions {
   readonly hooks?: readonly string[];
   readonly map?: NumericsFigure;
   readonly json?: boolean;
+  readonly numerics: Numerics;
   readonly bos: boolean;
 }
 
@@ -25,18 +34,15 @@ export interface NumericsCommandReport extends NumericsReport {
   readonly adapter: string;
   /** `model.config`, where it came from, and what loading noticed. */
   readonly model: Model['config'] & { readonly source: string; readonly warnings: readonly string[] };
+  readonly numerics: Numerics;
   readonly timing: { readonly loadMs: number; readonly reportMs: number };
 }
 
 /** Runs the command; prints on stdout. False where a value is outside of its bound, or holds NaN or infinities. */
 export async function numerics(options: NumericsInvocation, signal: AbortSignal): Promise<boolean> {
-  const loadStart = performance.now();
+  const { model, loadMs } = await openModel(options.model, options.numerics, signal);
   const progress = progressLine();
-  const loading = Model.load(options.model, { onProgress: progress.onProgress, signal });
-  const model = await loading.finally(() => progress.clear());
   try {
-    const loadMs = performance.now() - loadStart;
-    for (const warning of model.warnings) console.error(`hyaline: warning: ${warning}`);
     const reportStart = performance.now();
     const comparing = numericsReport(model, inputTokens(model, options), {
       names: options.hooks,
@@ -48,6 +54,7 @@ export async function numerics(options: NumericsInvocation, signal: AbortSignal)
     const found: NumericsCommandReport = {
       adapter: describeAdapter(model.device).text,
       model: { source: options.model, ...model.config, warnings: model.warnings },
+      numerics: model.numerics,
       ...report,
       timing: { loadMs, reportMs: performance.now() - reportStart },
     };

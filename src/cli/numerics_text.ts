@@ -9,6 +9,7 @@ export function formatNumerics(report: NumericsCommandReport, asMap: boolean): s
   const lines = [
     `adapter  ${report.adapter}`,
     `model    ${describeModel(report.model)}`,
+    `numerics ${report.numerics}`,
     `time     loaded in ${timing.loadMs.toFixed(0)} ms, compared in ${timing.reportMs.toFixed(0)} ms`,
     '',
   ];

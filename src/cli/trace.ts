@@ -6,7 +6,8 @@ import {
   digestValues,
   type Fingerprint,
   type HookEntry,
-  Model,
+  type Model,
+  type Numerics,
   type Statistics,
   type Tensor,
   type TokenProbability,
@@ -15,8 +16,8 @@ import {
   writeSafetensors,
 } from '../index.ts';
 import { type Edit, hooksOf } from './edits.ts';
+import { openModel } from './open_model.ts';
 import { openOutputFile } from './output_file.ts';
-import { progressLine } from './progress.ts';
 import { abortable } from './stop.ts';
 import { inputTokens } from './tokens.ts';
 import { formatTrace } from './trace_text.ts';
@@ -28,6 +29,7 @@ export interface TraceOptions {
   readonly out?: string;
   readonly digest?: boolean;
   readonly json?: boolean;
+  readonly numerics: Numerics;
   readonly bos: boolean;
 }
 
@@ -47,6 +49,7 @@ export interface TraceReport {
   readonly fingerprint?: Fingerprint;
   /** `model.config`, where it came from, and what loading noticed. */
   readonly model: Model['config'] & { readonly source: string; readonly warnings: readonly string[] };
+  readonly numerics: Numerics;
   /** Ids, [batch, pos]. */
   readonly tokens: readonly (readonly number[])[];
   /** The same as text, or null where the model has no tokenizer. */
@@ -78,13 +81,8 @@ export async function trace(options: TraceInvocation, signal: AbortSignal): Prom
   const entries = await hooksOf(options.edits);
   const out = options.out === undefined ? null : await openOutputFile(options.out);
   try {
-    const loadStart = performance.now();
-    const progress = progressLine();
-    const loading = Model.load(options.model, { onProgress: progress.onProgress, signal });
-    const model = await loading.finally(() => progress.clear());
+    const { model, loadMs } = await openModel(options.model, options.numerics, signal);
     try {
-      const loadMs = performance.now() - loadStart;
-      for (const warning of model.warnings) console.error(`hyaline: warning: ${warning}`);
       const tokens = inputTokens(model, options);
       const { report, tensors } = await abortable(runTrace(model, tokens, { ...options, entries, loadMs }), signal);
       await out?.commit(traceFile(report, tensors, options));
@@ -130,6 +128,7 @@ async function runTrace(
     adapter: describeAdapter(model.device).text,
     fingerprint: json || out !== undefined ? await adapterFingerprint(model.device) : undefined,
     model: { source, ...model.config, warnings: model.warnings },
+    numerics: model.numerics,
     tokens,
     tokenTexts: tokenizer && tokens.map((row) => row.map((id) => tokenizer.tokenText(id))),
     interventions: edits.map(({ text }) => text),
@@ -161,6 +160,7 @@ function traceFile(report: TraceReport, tensors: readonly Tensor[], options: Tra
     model: options.model,
     hyaline: options.version,
     adapter: report.adapter,
+    numerics: report.numerics,
     fingerprint: JSON.stringify(report.fingerprint),
     ...(report.interventions.length > 0 && { interventions: report.interventions.join(' ') }),
   };

@@ -10,6 +10,7 @@ export function formatTrace(report: TraceReport): string {
   const lines = [
     `adapter  ${report.adapter}`,
     `model    ${describeModel(model)}`,
+    `numerics ${report.numerics}`,
     `time     loaded in ${timing.loadMs.toFixed(0)} ms, ran in ${timing.runMs.toFixed(0)} ms`,
   ];
   if (report.interventions.length > 0) lines.push(`edited   ${report.interventions.join(' ')}`);

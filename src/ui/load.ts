@@ -18,6 +18,7 @@ export async function loadTimed(
   let last = performance.now();
   const model = await Model.load(from, {
     device,
+    numerics: 'reproducible', // what the page shows, every adapter shows
     onProgress(progress) {
       const now = performance.now();
       phaseMs[progress.phase] += now - last;

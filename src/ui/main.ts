@@ -64,6 +64,7 @@ async function load(): Promise<void> {
     if (!hyaline?.trace) throw new Error('page: there is no run to report yet.');
     return createReport(MODEL, loaded, hyaline.trace);
   };
+  byId('adapter').textContent += `; ${loaded.model.numerics} numerics`;
   globalThis.hyaline = { model: loaded.model, trace: null, report };
 }
 

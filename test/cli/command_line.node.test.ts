@@ -10,7 +10,7 @@ test('--help shows the commands with examples, and --version the version', async
   const help = await hyaline(['--help']);
   expect(help).toMatchObject({ code: 0, stderr: '' });
   expect(help.stdout).toMatch(/^Usage: hyaline /);
-  expect(help.stdout).toMatch(/^ {2}trace .+\n {2}generate .+\n {2}diff .+\n {2}doctor /m);
+  expect(help.stdout).toMatch(/^ {2}trace .+\n {2}generate .+\n {2}diff .+\n {2}numerics .+\n {2}doctor /m);
   expect(help.stdout).toContain("$ hyaline trace models/circuit-zoo 'The capital of France is'");
   const { version } = await readJsonFixture<{ version: string }>('package.json');
   expect(await hyaline(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });

@@ -22,7 +22,10 @@ async function textOf(place: string, element: number, to: number, asMap = false)
   const read = (name: string) => run.get(name)!;
   const report = await reportOnRun({ config, weights, tokens, read, tokenText: null }, { figure: 'maxUlp' });
   const model = { ...config, source: 'tiny', warnings: [] };
-  return formatNumerics({ ...report, adapter: 'none', model, timing: { loadMs: 1, reportMs: 2 } }, asMap);
+  return formatNumerics(
+    { ...report, adapter: 'none', numerics: 'reproducible', model, timing: { loadMs: 1, reportMs: 2 } },
+    asMap,
+  );
 }
 
 test('NaN is said where it is, where it began, and what it does to predictions', async () => {

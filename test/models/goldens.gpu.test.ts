@@ -26,28 +26,31 @@ describe.each(Object.keys(GOLDEN_TOKENS))('%s as TransformerLens runs it', (name
     model.destroy();
   });
 
-  test('is as close to float64 as PyTorch is, in every value', async () => {
-    const model = await load();
-    const { cache } = await model.runWithCache(GOLDEN_TOKENS[name]);
-    const golden = await readTensors(`${folder}/golden.f64.safetensors`);
-    const { f32_vs_f64: torch } = await readJsonFixture<TorchErrors>(`${folder}/torch-f32-error.json`);
-    const failures: string[] = [];
-    let compared = 0;
-    for (const hook of model.hooks.filter(({ ours, onDemand }) => !ours && !onDemand)) {
-      const want = golden.get(hook.name);
-      const { data, shape } = await cache.read(hook.name);
-      expect(shape).toEqual(want?.shape);
-      const { maxAbs, medianUlp } = errorSummary(data, want?.data ?? new Float64Array());
-      const [theirMaxAbs, theirMedianUlp] = torch[hook.name];
-      const passes = maxAbs <= 2 * theirMaxAbs && medianUlp <= theirMedianUlp + 0.5;
-      if (!passes) failures.push(`${hook.name}: ${maxAbs} | ${theirMaxAbs}, ${medianUlp} | ${theirMedianUlp} ULP`);
-      compared++;
-    }
-    expect(failures).toEqual([]);
-    expect(compared).toBe(Object.keys(torch).filter((hook) => hook !== 'loss').length);
-    cache.destroy();
-    model.destroy();
-  });
+  test.each(['fast', 'reproducible'] as const)(
+    '%s: is as close to float64 as PyTorch is, in every value',
+    async (numerics) => {
+      const model = await load();
+      const { cache } = await model.runWithCache(GOLDEN_TOKENS[name], { numerics });
+      const golden = await readTensors(`${folder}/golden.f64.safetensors`);
+      const { f32_vs_f64: torch } = await readJsonFixture<TorchErrors>(`${folder}/torch-f32-error.json`);
+      const failures: string[] = [];
+      let compared = 0;
+      for (const hook of model.hooks.filter(({ ours, onDemand }) => !ours && !onDemand)) {
+        const want = golden.get(hook.name);
+        const { data, shape } = await cache.read(hook.name);
+        expect(shape).toEqual(want?.shape);
+        const { maxAbs, medianUlp } = errorSummary(data, want?.data ?? new Float64Array());
+        const [theirMaxAbs, theirMedianUlp] = torch[hook.name];
+        const passes = maxAbs <= 2 * theirMaxAbs && medianUlp <= theirMedianUlp + 0.5;
+        if (!passes) failures.push(`${hook.name}: ${maxAbs} | ${theirMaxAbs}, ${medianUlp} | ${theirMedianUlp} ULP`);
+        compared++;
+      }
+      expect(failures).toEqual([]);
+      expect(compared).toBe(Object.keys(torch).filter((hook) => hook !== 'loss').length);
+      cache.destroy();
+      model.destroy();
+    },
+  );
 });
 
 describe.skipIf(!sharedExists).each(Object.keys(GOLDEN_TOKENS))('%s with an input for each head', (name) => {
