@@ -11,16 +11,14 @@ import { reciprocal } from '../../src/kernels/functions/reciprocal.ts';
 import { reciprocalSquareRoot } from '../../src/kernels/functions/reciprocal_square_root.ts';
 import { sigmoid } from '../../src/kernels/functions/sigmoid.ts';
 import { squareRoot } from '../../src/kernels/functions/square_root.ts';
-import { RUN_STRUCT } from '../../src/kernels/kernel.ts';
-import { type Arithmetic, functionsSource, type ScalarFunction } from '../../src/kernels/prelude.ts';
-import * as emulation from '../../src/numerics/emulation/functions.ts';
+import type { Arithmetic, ScalarFunction } from '../../src/kernels/prelude.ts';
 import { ulp } from '../../src/numerics/float32.ts';
 import { testDevice, withErrorScopes } from '../device.ts';
+import { EMULATIONS, evaluatePairs } from './scalar_functions.ts';
 
 const FLOAT_MAX = 3.4028234663852886e38;
 const SMALLEST_ARGUMENT = 1e-30;
 const ARGUMENTS = 100_000;
-const GARBAGE = 12345;
 const { NaN: NAN, POSITIVE_INFINITY: INFINITE } = Number;
 
 /** Arguments of the function and the value that must come out, bit for bit. */
@@ -95,70 +93,21 @@ const EXACT: readonly (readonly [ScalarFunction, readonly number[], number])[] =
   [normalCumulative, [FLOAT_MAX], 1],
 ];
 
-/** Each with its emulation in float32 arithmetic. */
-const EMULATIONS: ReadonlyMap<ScalarFunction, (...args: number[]) => number> = new Map<
-  ScalarFunction,
-  (...args: number[]) => number
->([
-  [reciprocal, emulation.reciprocal],
-  [divide, emulation.divide],
-  [reciprocalSquareRoot, emulation.reciprocalSquareRoot],
-  [squareRoot, emulation.squareRoot],
-  [exponential, emulation.exponential],
-  [sigmoid, emulation.sigmoid],
-  [hyperbolicTangent, emulation.hyperbolicTangent],
-  [errorFunction, emulation.errorFunction],
-  [normalCumulative, emulation.normalCumulative],
-]);
 const FUNCTIONS = [...EMULATIONS.keys()];
 const ARITHMETICS: readonly Arithmetic[] = ['fast', 'reproducible', 'guarded'];
 
-/** The function on the GPU, at each list of one or two arguments; as float32 they keep the bits of a NaN. */
+/** The function on the test device, at each list of one or two arguments; as float32 they keep the bits of a NaN. */
 async function evaluate(
   f: ScalarFunction,
   argumentLists: readonly (readonly number[] | Float32Array)[],
   arithmetic: Arithmetic,
 ): Promise<Float32Array> {
-  const device = await testDevice();
-  const size = 4 * argumentLists.length;
-  const input = device.createBuffer({ size: 2 * size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
-  const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-  const output = device.createBuffer({ size, usage: storage });
-  const staging = device.createBuffer({ size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  return withErrorScopes(device, async () => {
-    const pairs = new Float32Array(2 * argumentLists.length);
-    argumentLists.forEach((list, i) => {
-      pairs.set(list, 2 * i);
-    });
-    device.queue.writeBuffer(input, 0, pairs);
-    device.queue.writeBuffer(output, 0, new Float32Array(argumentLists.length).fill(GARBAGE));
-    const call = `${f.name}(${['pairs[i].x', 'pairs[i].y'].slice(0, f.domain.length).join(', ')})`;
-    const code = `${RUN_STRUCT}
-${functionsSource([f], arithmetic)}
-@group(0) @binding(1) var<storage, read> pairs: array<vec2f>;
-@group(0) @binding(2) var<storage, read_write> results: array<f32>;
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let i = id.x;
-  if (i < arrayLength(&results) + run.zero) { results[i] = ${call}; }
-}`;
-    const module = device.createShaderModule({ label: f.name, code });
-    const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
-    const uniforms = device.createBuffer({ size: 32, usage: GPUBufferUsage.UNIFORM });
-    const entries = [uniforms, input, output].map((buffer, binding) => ({ binding, resource: { buffer } }));
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    pass.dispatchWorkgroups(Math.ceil(argumentLists.length / 64));
-    pass.end();
-    encoder.copyBufferToBuffer(output, 0, staging, 0, size);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
-    const results = new Float32Array(staging.getMappedRange().slice(0));
-    for (const buffer of [uniforms, input, output, staging]) buffer.destroy();
-    return results;
+  const pairs = new Float32Array(2 * argumentLists.length);
+  argumentLists.forEach((list, i) => {
+    pairs.set(list, 2 * i);
   });
+  const device = await testDevice();
+  return withErrorScopes(device, () => evaluatePairs(device, f, pairs, arithmetic));
 }
 
 /** Uniform in [0, 1): mulberry32. */

@@ -17,7 +17,7 @@ fn error_function(x: f32) -> f32 {
   let z = a * a;
   var p = mul_add(mul_add(7.236069e-5, z, -0.00078247394), z, 0.005167731);
   p = mul_add(mul_add(mul_add(mul_add(p, z, -0.026843518), z, 0.11283364), z, -0.3761261), z, 0.12837917);
-  let below = mul_add(a, p, a);
+  let below = select(mul_add(a, p, a), a * 1.1283792, a < 1e-30); // there a·p may be subnormal
   let u = a - 2.5;
   var w = mul_add(mul_add(mul_add(-0.00017562689, u, 0.00010679288), u, 0.002754814), u, -0.006503195);
   w = mul_add(mul_add(mul_add(mul_add(w, u, -0.01232666), u, 0.0936301), u, -0.19006124), u, 0.14203279);

@@ -159,6 +159,7 @@ const ERFC_ROOT = [
 export function errorFunction(x: number): number {
   if (isNaN32(x)) return x;
   const a = Math.min(Math.abs(x), 4);
+  if (a < f(1e-30)) return withSignOf(f(a * f(1.1283792)), x);
   if (a < f(1.1)) return withSignOf(mulAdd(a, polynomial(f(a * a), ERF_NEAR), a), x);
   const w = polynomial(f(a - 2.5), ERFC_ROOT);
   const squared = f(w * w);
