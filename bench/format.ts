@@ -35,6 +35,7 @@ function formatRuntime(result: RuntimeResult): string[] {
   const {
     runtime,
     adapter,
+    fingerprint,
     checks,
     timings,
     captureRatio,
@@ -74,6 +75,7 @@ function formatRuntime(result: RuntimeResult): string[] {
   return [
     where,
     `adapter: ${adapter.text}`,
+    ...(fingerprint ? [`fingerprint ${fingerprint.id}: ${fingerprint.summary}`] : []),
     `checks before timing: ${checks.filter(({ passed }) => passed).length} of ${checks.length} passed`,
     '',
     ...align([['engine', 'what', 'tokens', 'median', 'lower', 'upper', 'to hyaline'], ...times], 2),

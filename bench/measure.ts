@@ -103,6 +103,7 @@ export async function measure(
   device.addEventListener('uncapturederror', ({ error }) => errors.push(error.message));
   const adapter = engine.describeAdapter(device);
   say(`adapter: ${adapter.text}`);
+  const fingerprint = await engine.adapterFingerprint(device);
   const weights = model.memory;
   const tokens = new Map(LENGTHS.map((length) => [length, tokensOfLength(length, options.golden.ids)]));
   const input = (length: number) => tokens.get(length as (typeof LENGTHS)[number]) ?? [];
@@ -159,7 +160,20 @@ export async function measure(
   model.destroy();
   device.destroy();
   if (errors.length > 0) throw new Error(`WebGPU reported errors: ${errors.join('; ')}`);
-  return { adapter, firstLoad, checks, timings, captureRatio, ratios, plans, weights, peers, profiles, profileProblem };
+  return {
+    adapter,
+    fingerprint,
+    firstLoad,
+    checks,
+    timings,
+    captureRatio,
+    ratios,
+    plans,
+    weights,
+    peers,
+    profiles,
+    profileProblem,
+  };
 }
 
 function ownCases(model: Model, input: (length: number) => number[]): Case[] {

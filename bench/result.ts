@@ -1,5 +1,5 @@
 // What a benchmark leaves behind, as it stands in results/*.json. Times are in milliseconds of wall time.
-import type { AdapterDescription } from '../src/index.ts';
+import type { AdapterDescription, Fingerprint } from '../src/index.ts';
 import type { Quartiles } from './quartiles.ts';
 
 /** A condition that had to hold before anything was timed. */
@@ -82,6 +82,8 @@ export interface Profile {
 export interface Measurement {
   readonly firstLoad: LoadSample;
   readonly adapter: AdapterDescription;
+  /** What the adapter does to float32 numbers; results from before it was taken have none. */
+  readonly fingerprint?: Fingerprint;
   readonly checks: readonly Check[];
   readonly timings: readonly Timing[];
   /** Rounds of everything captured over rounds without capture. */

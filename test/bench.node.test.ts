@@ -41,7 +41,10 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
   expect(result.runtimes.map(({ runtime }) => runtime)).toEqual(['chrome', 'node']);
   for (const { adapter, checks, timings, captureRatio, loads, plans, weights, profiles, ...rest } of result.runtimes) {
     expect(adapter.text).toMatch(/: (software fallback, runs on the CPU|hardware)$/);
-    expect(stdout).toContain(`adapter: ${adapter.text}`);
+    expect(stdout).toContain(
+      `adapter: ${adapter.text}\nfingerprint ${rest.fingerprint?.id}: ${rest.fingerprint?.summary}\n`,
+    );
+    expect(rest.fingerprint?.id).toMatch(/^[0-9a-f]{8}$/);
     expect(checks.filter(({ passed }) => !passed)).toEqual([]);
     expect(checks[0]).toMatchObject({ name: 'the golden prompt\'s next token is " Mary"' });
     expect(checks).toHaveLength(9);
@@ -93,7 +96,9 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
   }
   // JSON writes NaN and infinities as null: the only nulls are words that are missing.
   const missing = numbersOf(result).filter(([, value]) => value === null || value === undefined);
-  expect(missing.filter(([place]) => !/\.(commit|version|profileProblem|notRun)$/.test(place))).toEqual([]);
+  expect(
+    missing.filter(([place]) => !/\.(commit|version|profileProblem|notRun|subgroupSize|subgroupAdd)$/.test(place)),
+  ).toEqual([]);
 
   expect(stdout).toContain('QUICK: not for comparing');
   expect(stdout).toMatch(/^everything captured against nothing, 64 tokens: \d+\.\d\d × \(/m);

@@ -132,6 +132,22 @@ describe('requirements', () => {
   });
 });
 
+test('the table shows the fingerprint of an adapter where there is one, and results without are still read', () => {
+  const [file] = readdirSync(join(bench, 'results')).filter((name) => name.endsWith('.json'));
+  const result = JSON.parse(readFileSync(join(bench, 'results', file), 'utf8'));
+  const bare = {
+    ...result,
+    runtimes: result.runtimes.map((runtime: object) => ({ ...runtime, fingerprint: undefined })),
+  };
+  const fingerprint = { id: '0123abcd', summary: 'fma fused' };
+  const taken = { ...result, runtimes: result.runtimes.map((runtime: object) => ({ ...runtime, fingerprint })) };
+  expect(formatResult(bare)).not.toContain('fingerprint');
+  const line = 'fingerprint 0123abcd: fma fused';
+  const lines = formatResult(taken).split('\n');
+  expect(lines.filter((text) => text === line)).toHaveLength(result.runtimes.length);
+  expect(lines.filter((text) => text !== line).join('\n')).toBe(formatResult(bare));
+});
+
 describe('RESULTS.md', () => {
   const text = readFileSync(join(bench, 'RESULTS.md'), 'utf8');
   const tables = [...text.matchAll(/`results\/(\S+\.json)`[^`]*```text\n([\s\S]*?)\n```/g)];
