@@ -4,6 +4,7 @@ import type * as Hyaline from '../src/index.ts';
 import { checkLogits, checkSameBits } from './checks.ts';
 import { type Case, elapsedMs, interleave } from './interleave.ts';
 import { editCases, editRatios } from './measure_edits.ts';
+import { numericsCases, numericsRatios } from './measure_numerics.ts';
 import type { RunningPeer } from './peers.ts';
 import { profileRuns } from './profile.ts';
 import { ratioQuartiles } from './quartiles.ts';
@@ -112,6 +113,7 @@ export async function measure(
   const plans = await measurePlans(model, options.golden.ids);
   const edits = await editCases(engine, model, (length) => tokensOfLength(length, options.golden.ids));
   const checks = [...(await checkEngine(engine, model, options.golden, input)), ...edits.checks];
+  const numerics = await numericsCases(model, PROFILED, (length) => tokensOfLength(length, options.golden.ids));
   const failed = checks.filter(({ passed }) => !passed);
   if (failed.length > 0) {
     const what = failed.map(({ name, detail }) => `${name} (${detail})`).join('; ');
@@ -139,6 +141,7 @@ export async function measure(
   for (const [what, group] of [
     ['runs', cases],
     ['edits', edits.cases],
+    ['numerics', numerics.cases],
   ] as const) {
     const onRound = (done: number) => say(`round ${done} of ${repetitions}, ${what}`);
     timings.push(...(await interleave(group, { warmUp, repetitions, onRound })));
@@ -147,8 +150,9 @@ export async function measure(
     timings.find((timing) => timing.engine === 'hyaline' && timing.name === name && timing.tokens === MAIN_LENGTH)
       ?.samples ?? [];
   const captureRatio = ratioQuartiles(samples(RUN), samples(RUN_KEEPING_ALL));
-  const ratios = editRatios(timings);
+  const ratios = [...editRatios(timings), ...numericsRatios(timings, PROFILED)];
   edits.destroy();
+  numerics.destroy();
 
   let profiles: Measurement['profiles'] = [];
   let profileProblem: string | null = null;

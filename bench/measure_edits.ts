@@ -3,7 +3,7 @@
 import type * as Hyaline from '../src/index.ts';
 import { checkSameBits } from './checks.ts';
 import { type Case, elapsedMs } from './interleave.ts';
-import { ratioQuartiles } from './quartiles.ts';
+import { ratioOfTurns } from './quartiles.ts';
 import type { Check, Ratio, Timing } from './result.ts';
 
 type Engine = typeof Hyaline;
@@ -135,15 +135,11 @@ async function sweepCases({ patchFrom, sweep }: Engine, model: Model, tokens: re
 
 /** Quotients of turns in the same rounds. */
 export function editRatios(timings: readonly Timing[]): Ratio[] {
-  const samples = (name: string, tokens: number) =>
-    timings.find((timing) => timing.engine === engine && timing.name === name && timing.tokens === tokens)?.samples ??
-    [];
-  const ratio = (name: string, below: string, above: string, tokens: number): Ratio => {
-    return { name, tokens, ...ratioQuartiles(samples(below, tokens), samples(above, tokens)) };
-  };
   return [
-    ...CONTEXTS.map((context) => ratio(EDIT_RATIO, DECODE, DECODE_EDITED, context)),
-    ratio(SWEEP_RATIO, SWEEP, SEPARATE, SWEEP_LENGTH),
+    ...CONTEXTS.map((tokens) =>
+      ratioOfTurns(timings, { name: EDIT_RATIO, tokens, below: DECODE, above: DECODE_EDITED }),
+    ),
+    ratioOfTurns(timings, { name: SWEEP_RATIO, tokens: SWEEP_LENGTH, below: SWEEP, above: SEPARATE }),
   ];
 }
 

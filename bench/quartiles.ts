@@ -1,5 +1,7 @@
 // The summary of repeated measurements: median and quartiles. Not for errors of values: those are bounded, not averaged.
 
+import type { Ratio, Timing } from './result.ts';
+
 export interface Quartiles {
   readonly median: number;
   readonly lower: number;
@@ -26,4 +28,15 @@ export function quartiles(samples: readonly number[]): Quartiles {
 export function ratioQuartiles(a: readonly number[], b: readonly number[]): Quartiles {
   if (a.length !== b.length) throw new Error(`quartiles: ${a.length} samples against ${b.length}.`);
   return quartiles(b.map((value, index) => value / a[index]));
+}
+
+/** How much longer one thing of ours takes than another, in turns of the same rounds. */
+export function ratioOfTurns(
+  timings: readonly Timing[],
+  { name, tokens, below, above }: { name: string; tokens: number; below: string; above: string },
+): Ratio {
+  const samples = (what: string) =>
+    timings.find((timing) => timing.engine === 'hyaline' && timing.name === what && timing.tokens === tokens)
+      ?.samples ?? [];
+  return { name, tokens, ...ratioQuartiles(samples(below), samples(above)) };
 }

@@ -1,6 +1,7 @@
 // What the engine has to reach, and on what: `circuit-zoo`, warm, in headless Chrome on SwiftShader, 2 cores.
 import { MAIN_LENGTH, RUN } from './measure.ts';
 import { CONTEXTS, DECODE, EDIT_RATIO, SWEEP_LENGTH, SWEEP_RATIO } from './measure_edits.ts';
+import { ORDER_RATIO, REPRODUCIBLE_RATIO } from './measure_numerics.ts';
 import type { Requirement, RuntimeResult } from './result.ts';
 
 /** Empty where nothing was measured on what the requirements are about. */
@@ -24,6 +25,8 @@ export function requirements(
     add(`decoding a token behind ${context}`, time(DECODE, context), { limit: 15, unit: 'ms' });
     add(`one edit against none, behind ${context}`, ratio(EDIT_RATIO, context), { limit: 1.1, unit: '×' });
   }
+  add(REPRODUCIBLE_RATIO, ratio(REPRODUCIBLE_RATIO, MAIN_LENGTH), { limit: 1.4, unit: '×' });
+  add(ORDER_RATIO, ratio(ORDER_RATIO, MAIN_LENGTH), { limit: 1.05, unit: '×' });
   const faster = ratio(SWEEP_RATIO, SWEEP_LENGTH);
   if (faster !== undefined) {
     const name = `${SWEEP_RATIO}, ${SWEEP_LENGTH} tokens`;
