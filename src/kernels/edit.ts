@@ -5,10 +5,12 @@
 // selections, for values of another position or row, and for broadcasting (stride 0). The value itself can be the operand.
 //
 // Ops: zero, set (operand), add (value + k·operand), scale (k·value), clamp (to [k₀, k₁]), project_out (value − (value·d)·d for
-// a unit vector d along the last axis), and an expression of the user's.
-// A masked attention score is −∞: adding to it or scaling it leaves it masked, setting it unmasks it; nothing goes below.
-// One or two roundings per element (project_out: a dot product in the order of kernel.ts). Cost: 8 to 12 bytes per element.
+// a unit vector d along the last axis), round_… (to another number format: formats.ts), and an expression of the user's.
+// A masked attention score is −∞: adding to it, scaling or rounding it leaves it masked, setting it unmasks it; nothing goes below.
+// One or two roundings per element (project_out: a dot product in the order of kernel.ts). Cost: 8 to 12 bytes per element;
+// project_out and round_int8 read the whole last axis for each.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { formatWgsl, NUMBER_FORMATS, type NumberFormat, roundTo } from './formats.ts';
 import {
   type Arrays,
   BLOCK,
@@ -26,7 +28,23 @@ import {
 
 const WORKGROUP = 64;
 
-export type EditOp = 'zero' | 'set' | 'add' | 'scale' | 'clamp' | 'project_out' | 'expression';
+export type RoundOp = `round_${NumberFormat}`;
+export type EditOp = 'zero' | 'set' | 'add' | 'scale' | 'clamp' | 'project_out' | RoundOp | 'expression';
+
+/** The format that an op rounds to; null for any other op. */
+export function formatOf(op: string): NumberFormat | null {
+  return NUMBER_FORMATS.find((format) => op === `round_${format}`) ?? null;
+}
+
+/** Ops that leave a masked score masked. */
+function keepsMasked(op: string): boolean {
+  return op === 'add' || op === 'scale' || op === 'project_out' || formatOf(op) !== null;
+}
+
+/** Ops that round nothing, or by a rule that has one result. */
+function isExact(op: EditOp): boolean {
+  return op === 'zero' || op === 'set' || op === 'clamp' || formatOf(op) !== null;
+}
 
 /** One axis of the edited value: its name in WGSL, and its size where the run does not choose it. */
 export interface EditAxis {
@@ -58,6 +76,12 @@ const WGSL_OP: Readonly<Record<EditOp, string>> = {
   scale: 'return value * parameters[given];',
   clamp: 'return select(clamp(value, parameters[given], parameters[given + 1u]), value, is_nan(value));',
   project_out: 'return mul_add(-along(first, direction), operand[at], value);',
+  round_f16: 'return round_to(value);',
+  round_bf16: 'return round_to(value);',
+  round_tf32: 'return round_to(value);',
+  round_fp8_e4m3: 'return round_to(value);',
+  round_fp8_e5m2: 'return round_to(value);',
+  round_int8: 'return round_to(value, largest_of(first));',
   expression: '',
 };
 
@@ -65,6 +89,7 @@ const WGSL_OP: Readonly<Record<EditOp, string>> = {
 export function edit(axes: readonly EditAxis[], op: EditOp, expression = ''): Kernel {
   const sizes = axes.map(({ size }) => (typeof size === 'number' ? `${size}u` : `run.${size}`));
   const last = sizes[sizes.length - 1];
+  const format = formatOf(op);
   return {
     name: 'edit',
     bindings: () => [
@@ -95,6 +120,8 @@ fn along(first: u32, direction: u32) -> f32 {
   return total;
 }
 #endif
+
+${format === null ? '' : formatWgsl(format, last, Boolean(options.masked))}
 
 #if ${op === 'expression'}
 fn edited(value: f32, given: u32, ${axes.map(({ name }) => `${name}: u32`).join(', ')}) -> f32 {
@@ -137,7 +164,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     )
     .join('\n  ')}
   let value = values[element];
-  #if ${options.masked && (op === 'add' || op === 'scale' || op === 'project_out')}
+  #if ${options.masked && keepsMasked(op)}
   selected = selected && value > ${wgslFloat(MASKED)};
   #endif
   if (!selected) { out[element] = value; return; }
@@ -157,11 +184,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     reference: (inputs, { batch, pos, keys = pos }, options) => ({
       out: editReference(inputs, axes, { batch, pos, keys }, op, Boolean(options.masked)),
     }),
-    // set, zero, clamp and a choice of elements are exact; add and scale round once or twice; a projection as its dot product.
+    // set, zero, clamp, a format and a choice of elements are exact; add and scale round once or twice; a projection as its dot product.
     tolerance: (inputs, { batch, pos, keys = pos }, options) => {
       const { values } = inputs;
       const out = editReference(inputs, axes, { batch, pos, keys }, op, Boolean(options.masked));
-      if (op === 'zero' || op === 'set' || op === 'clamp') return { out: new Float64Array(values.length) };
+      if (isExact(op)) return { out: new Float64Array(values.length) };
       const width = shapeOf(axes, { batch, pos, keys })[axes.length - 1];
       const largest = (numbers?: Float64Array) =>
         (numbers ?? new Float64Array()).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -212,6 +239,7 @@ function editReference(
 ): Float64Array {
   const shape = shapeOf(axes, run);
   const width = shape[shape.length - 1];
+  const format = formatOf(op);
   return values.map((value, element) => {
     let rest = element;
     const index = shape.map(() => 0);
@@ -229,7 +257,12 @@ function editReference(
       at += (to - 1) * map[begin];
       begin += 1 + shape[a];
     }
-    if (masked && value <= MASKED && (op === 'add' || op === 'scale' || op === 'project_out')) return value;
+    if (masked && value <= MASKED && keepsMasked(op)) return value;
+    if (format === 'int8') {
+      const start = element - (element % width);
+      return roundTo(format, value, largestMagnitude(values.subarray(start, start + width), masked));
+    }
+    if (format) return roundTo(format, value);
     switch (op) {
       case 'zero':
         return 0;
@@ -251,4 +284,10 @@ function editReference(
         throw new Error('edit: an expression has no reference');
     }
   });
+}
+
+/** The largest finite magnitude, without masked scores. */
+function largestMagnitude(row: Float64Array, masked: boolean): number {
+  const counts = (x: number) => Number.isFinite(x) && !(masked && x === MASKED);
+  return row.reduce((largest, x) => (counts(x) ? Math.max(largest, Math.abs(x)) : largest), 0);
 }

@@ -64,6 +64,7 @@ const BUILT_IN =
 function floatDivisions(source: string): string[] {
   const integers = new Set([...source.matchAll(/\bconst (\w+) = [^;]*\du?;/g)].map(([, name]) => name));
   for (const name of [...integers]) if (!new RegExp(`\\bconst ${name} = [^;.]*;`).test(source)) integers.delete(name);
+  for (const [, name] of source.matchAll(/\blet (\w+): u32 =/g)) integers.add(name);
   // A constant may be another name of a constant.
   for (const [, name, of] of source.matchAll(/\bconst (\w+) = (\w+);/g)) if (integers.has(of)) integers.add(name);
   const isInteger = (term: string) =>
@@ -79,6 +80,8 @@ function floatDivisions(source: string): string[] {
 test('the search for divisions finds those of floats, and those only', () => {
   const source = 'const width = 8u;\nconst eps = 1.0f;\nconst stride = width;\n';
   expect(floatDivisions(`${source} let a = i / 4u; i /= width; let b = i / (width * stride) % run.pos;`)).toEqual([]);
+  expect(floatDivisions(`${source} let b: u32 = 3u; let c: f32 = 2.0; a / b`)).toEqual([]);
+  expect(floatDivisions(`${source} let b: u32 = 3u; let c: f32 = 2.0; a / c`)).toEqual(['/ c']);
   expect(floatDivisions(`${source} a / b`)).toEqual(['/ b']);
   expect(floatDivisions(`${source} a / eps`)).toEqual(['/ eps']);
   expect(floatDivisions(`${source} a / 2.0`)).toEqual(['/ 2.0']);

@@ -13,6 +13,7 @@ import { attentionValues } from '../../src/kernels/attention_values.ts';
 import { cacheAppend } from '../../src/kernels/cache_append.ts';
 import { copyHeads } from '../../src/kernels/copy_heads.ts';
 import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../../src/kernels/edit.ts';
+import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
 import { type Dims, type Kernel, type Options, presentBindings, type Variant } from '../../src/kernels/kernel.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
@@ -549,6 +550,8 @@ export const editCase = (op: EditOp, pos: number, width: number, masked = false)
   },
 });
 
+const ROUND_OPS = NUMBER_FORMATS.map((format): EditOp => `round_${format}`);
+
 const EDITS: readonly Draft[] = [
   ...(['zero', 'set', 'add', 'scale', 'clamp', 'project_out'] as const).flatMap((op) => [
     editCase(op, 5, 9),
@@ -556,6 +559,7 @@ const EDITS: readonly Draft[] = [
   ]),
   ...(['set', 'add', 'scale'] as const).map((op) => editCase(op, 5, 9, true)),
   ...(['add', 'scale', 'project_out'] as const).flatMap((op) => hard('values', editCase(op, 5, 9))),
+  ...ROUND_OPS.map((op) => editCase(op, 5, 65, op === 'round_bf16' || op === 'round_int8')),
 ];
 
 const EDIT = EDITS.flatMap((draft, index) => {

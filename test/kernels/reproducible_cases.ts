@@ -8,6 +8,7 @@ import { attentionValues } from '../../src/kernels/attention_values.ts';
 import { cacheAppend } from '../../src/kernels/cache_append.ts';
 import { copyHeads } from '../../src/kernels/copy_heads.ts';
 import { type EditOp, edit } from '../../src/kernels/edit.ts';
+import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
@@ -90,7 +91,12 @@ const activationDraft = (actFn: string, without: readonly string[]): Draft => ({
 const PLAIN = ['pre_linear', 'b_in', 'gate'];
 const EARLIER = { first_pos: 'earlier positions: 7, 3, 0' } as const;
 const ROTATED = { x: HARD, cos: 'cos', sin: 'sin' } as const;
-const EDITS: readonly EditOp[] = ['zero', 'set', 'add', 'scale', 'clamp', 'project_out'];
+const EDITS: readonly EditOp[] = [
+  ...(['zero', 'set', 'add', 'scale', 'clamp', 'project_out'] as const),
+  ...NUMBER_FORMATS.map((format) => `round_${format}` as const),
+];
+/** Whose values are masked scores. */
+const MASKED_EDITS: readonly EditOp[] = ['add', 'round_bf16'];
 
 const EDIT: readonly EmulatedCase[] = EDITS.flatMap((op, i) => {
   const [pos, width] = [101, 65];
@@ -99,8 +105,9 @@ const EDIT: readonly EmulatedCase[] = EDITS.flatMap((op, i) => {
     { name: 'pos', size: 'pos' as const },
     { name: 'width', size: width },
   ];
-  const draft = editCase(op, pos, width, op === 'add');
-  const fillings = { ...draft.fillings, operand: HARD, ...(op !== 'add' && { values: HARD }) };
+  const isMasked = MASKED_EDITS.includes(op);
+  const draft = editCase(op, pos, width, isMasked);
+  const fillings = { ...draft.fillings, operand: HARD, ...(!isMasked && { values: HARD }) };
   return casesOf(edit(axes, op), [{ ...draft, fillings }], i + 1, 'reproducible').map((kernelCase) => ({
     ...kernelCase,
     emulate: emulatedEdit([3, pos, width], op),

@@ -1,4 +1,6 @@
 // The kernels beside a forward pass (statistics, interventions, attribution, head scores) in float32 arithmetic, by name.
+import { formatOf } from '../../kernels/edit.ts';
+import { roundTo } from '../../kernels/formats.ts';
 import { type Arithmetic, BLOCK, bitsOf, fromBits, MASKED, stored } from './arithmetic.ts';
 import { type EmulatedKernel, floats, integers, optional, Sums } from './emulated_kernel.ts';
 import { divide, exponential } from './functions.ts';
@@ -159,7 +161,7 @@ export function emulatedEdit(shape: readonly number[], op: string): EmulatedKern
     const operand = optional(inputs, 'operand') ?? new Float32Array();
     const parameters = floats(inputs, 'parameters');
     const sums = new Sums(arithmetic, width);
-    const keepsMasked = masked && ['add', 'scale', 'project_out'].includes(op);
+    const keepsMasked = masked && (['add', 'scale', 'project_out'].includes(op) || formatOf(op) !== null);
     const out = values.map((value, element) => {
       const place = placeOf(element, shape, map);
       if (!place || (keepsMasked && value <= MASKED)) return value;
@@ -169,6 +171,13 @@ export function emulatedEdit(shape: readonly number[], op: string): EmulatedKern
           const first = element - (element % width);
           const [a, b] = [values, operand].map((data) => ({ data, stride: 1 }));
           return sums.dot(width, BLOCK, { ...a, first }, { ...b, first: place.direction });
+        },
+        largest: () => {
+          const first = element - (element % width);
+          const counted = values
+            .subarray(first, first + width)
+            .filter((x) => Number.isFinite(x) && (!masked || x > MASKED));
+          return counted.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
         },
       });
       return stored(masked ? Math.max(edited, MASKED) : edited);
@@ -205,9 +214,13 @@ interface Operands {
   readonly k1: number;
   /** The component of the element's vector along the row's direction. */
   readonly along: () => number;
+  /** The largest finite magnitude of the element's vector. */
+  readonly largest: () => number;
 }
 
-function apply(op: string, { round }: Arithmetic, { value, at, k, k1, along }: Operands): number {
+function apply(op: string, { round }: Arithmetic, { value, at, k, k1, along, largest }: Operands): number {
+  const format = formatOf(op);
+  if (format) return format === 'int8' ? roundTo(format, value, largest()) : roundTo(format, value);
   switch (op) {
     case 'zero':
       return 0;
