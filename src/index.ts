@@ -66,6 +66,7 @@ export {
   meanAblate,
   patchFrom,
   projectOut,
+  round,
   scale,
   set,
   swapRows,
@@ -90,6 +91,7 @@ export type { AxisSelection, Selection } from './hooks/selection.ts';
 export type { Statistics } from './hooks/statistics.ts';
 export type { ReadForms, Tensor } from './hooks/tensor.ts';
 export type { TokenInput } from './hooks/tokens.ts';
+export { type FloatingFormat, type NumberFormat, roundTo } from './kernels/formats.ts';
 export type { Numerics } from './kernels/prelude.ts';
 export { type CompareOptions, type Comparison, compare, type ValueComparison } from './numerics/compare.ts';
 export type { ElementDifference, ElementStatistics } from './numerics/compare_elements.ts';

@@ -2,6 +2,7 @@
 // the GPU does the work (`kernels/edit.ts`), in the same pass.
 import { EDIT_PARAMETERS } from '../engine/plan.ts';
 import { type EditOp, parameterName } from '../kernels/edit.ts';
+import { checkFormat, type NumberFormat } from '../kernels/formats.ts';
 import { ActivationCache, CachedValue } from './activation_cache.ts';
 import type { HookNames } from './names.ts';
 import {
@@ -107,6 +108,19 @@ export function scale(k: number, selection: Selection = {}): Intervention {
 export function clamp(min: number, max: number, selection: Selection = {}): Intervention {
   if (!(min <= max)) throw new Error(`clamp: expected min ≤ max, got ${min} and ${max}.`);
   return intervention('clamp', selection, { parameters: [min, max] });
+}
+
+/**
+ * Rounds the selected elements to another number format: what a model would compute that kept them in it. To nearest, ties to
+ * even; beyond the format's largest finite number, that. In reproducible runs −0 and magnitudes up to 2⁻¹²⁶ become 0, as
+ * everything that is stored. Masked attention scores stay masked. `int8` has one scale for each row of the whole last axis,
+ * selected or not: largest magnitude / 127.
+ * @throws Error naming the formats if it is none of them
+ * @example
+ * ['blocks.*.mlp.*', round('bf16')]
+ */
+export function round(format: NumberFormat, selection: Selection = {}): Intervention {
+  return intervention(`round_${checkFormat('round', format)}`, selection);
 }
 
 /**
