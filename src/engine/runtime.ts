@@ -59,6 +59,16 @@ export class Runtime {
     this.weights.set(name, buffers);
   }
 
+  /** Writes a weight again, in GPU order, for all runs submitted from now on. Does nothing once everything has been destroyed. */
+  writeWeight(name: string, data: Float32Array<ArrayBuffer>): void {
+    const { pieces, rowStride } = this.layouts.get(name) ?? { pieces: [], rowStride: 0 };
+    this.weights.get(name)?.forEach((buffer, i) => {
+      const { firstRow, rowCount } = pieces[i];
+      const piece = data.subarray(firstRow * rowStride, (firstRow + rowCount) * rowStride);
+      this.memory.device.queue.writeBuffer(buffer, 0, piece);
+    });
+  }
+
   /** The buffers of a weight, one per piece, and how it lies in them; null where the checkpoint has none (it is zero). */
   weight(name: string): { readonly buffers: readonly GPUBuffer[]; readonly layout: WeightLayout } | null {
     this.check();

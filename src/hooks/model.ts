@@ -7,6 +7,7 @@ import { type Plan, type RunShape, valueShape } from '../engine/plan.ts';
 import type { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation } from '../engine/source.ts';
 import type { TokenizeOptions, Tokenizer } from '../engine/tokenizer.ts';
+import type { NumberFormat } from '../kernels/formats.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 import { ActivationCache, type CachedValue } from './activation_cache.ts';
 import { type CopiedPrompt, CopyRunner } from './copies.ts';
@@ -24,11 +25,12 @@ import {
 } from './layer_range.ts';
 import { type LoadOptions, loadModel, type ModelInMemory, type ModelParts } from './load.ts';
 import { describeHook, type Hook, type HookNames, selectHooks } from './names.ts';
+import { type RoundedWeights, WeightRoundings } from './rounded_weights.ts';
 import type { Selection } from './selection.ts';
 import type { Tensor } from './tensor.ts';
 import { checkTokens, type TokenBatch, type TokenInput, tokenRows } from './tokens.ts';
 import { runUnembedding } from './unembed.ts';
-import { readWeight } from './weights.ts';
+import { readWeight, selectWeights, type WeightNames } from './weights.ts';
 import { planWrites, runWithWrites } from './writes.ts';
 
 export interface RunResult {
@@ -100,6 +102,7 @@ export class Model {
   readonly runtime: Runtime;
   private readonly graph: Graph;
   private readonly ownsDevice: boolean;
+  private readonly roundings: WeightRoundings;
 
   private constructor(parts: ModelParts) {
     this.config = parts.config;
@@ -110,6 +113,7 @@ export class Model {
     this.warnings = parts.warnings;
     this.device = parts.device;
     this.ownsDevice = parts.ownsDevice;
+    this.roundings = new WeightRoundings(parts.runtime, parts.config);
     this.hooks = [...parts.graph.values.values()].map(describeHook);
   }
 
@@ -304,6 +308,36 @@ export class Model {
    */
   async weight(name: string): Promise<Tensor> {
     return readWeight(this.runtime, this.config, name);
+  }
+
+  /**
+   * Names of weights, in forward order: all that a model of this configuration may have, or those that are meant.
+   * @throws Error where a name or glob matches nothing, with the nearest name
+   * @example
+   * model.weightNames('blocks.0.attn.W_*'); // ['blocks.0.attn.W_Q', 'blocks.0.attn.W_K', …]
+   */
+  weightNames(names: WeightNames = () => true): string[] {
+    return selectWeights(this.config, names).map(({ name }) => name);
+  }
+
+  /**
+   * Rounds weights on the GPU to another number format, for every run from now on until `restore()` (or `using`) puts the original
+   * bits back. Computed on the CPU, which keeps the original weights meanwhile. A key-value cache keeps what earlier runs put in.
+   *
+   * `int8` has a scale for each output channel: each head's output of W_Q, W_K and W_V, each output of W_O and the MLP's matrices,
+   * each token of W_U and W_E, each position of W_pos; a bias or a gain has one. A tied model has one matrix for embedding
+   * and unembedding, so both ends change. A bias that the checkpoint leaves out stays zero.
+   * @throws Error where a name or glob matches nothing, with the nearest name; then, or after an abort, no weight has changed
+   * @example
+   * using rounded = await model.roundWeights('blocks.*.attn.W_*', 'bf16');
+   * const { logits } = await model.run(tokens);
+   */
+  async roundWeights(
+    where: WeightNames,
+    format: NumberFormat,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<RoundedWeights> {
+    return this.roundings.round(where, format, options);
   }
 
   /**
