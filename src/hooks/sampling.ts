@@ -107,8 +107,10 @@ export function philox(counter: readonly number[], key: readonly number[]): numb
   return [a, b, c, d];
 }
 
-/** High and low 32 bits of a product of two u32. */
+/** High and low 32 bits of a product of two u32, by their halves of 16 bits. */
 function multiply(a: number, b: number): [number, number] {
-  const product = BigInt(a) * BigInt(b);
-  return [Number(product >> 32n), Number(product & 0xffffffffn)];
+  const [aHigh, aLow, bHigh, bLow] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
+  const first = aHigh * bLow + ((aLow * bLow) >>> 16);
+  const second = aLow * bHigh + (first & 0xffff);
+  return [aHigh * bHigh + (first >>> 16) + (second >>> 16), Math.imul(a, b) >>> 0];
 }
