@@ -100,6 +100,8 @@ export type { ElementDifference, ElementStatistics } from './numerics/compare_el
 export { digestValues, type ValueDigest, type ValueDigests } from './numerics/digest.ts';
 export type { Arithmetic } from './numerics/emulation/arithmetic.ts';
 export { type EmulationOptions, emulateForward } from './numerics/emulation/forward.ts';
+export { pairwise, reversed, segments, sequential } from './numerics/emulation/orders.ts';
+export { stochasticRounding } from './numerics/emulation/stochastic_rounding.ts';
 export { NUMERICS_FIGURES, type NumericsFigure, type NumericsMap, numericsMap } from './numerics/error_map.ts';
 export type { Findings, PositionPrediction, Predictions } from './numerics/findings.ts';
 export { fromBits, fromHexFloat, nextDown, nextUp, toBits, toHexFloat, ulp, ulpDistance } from './numerics/float32.ts';

@@ -34,31 +34,39 @@ export function fromBits(bits: number): number {
   return floats[0];
 }
 
-/** How results are rounded and in which order sums are added: that of the kernels, or another one to compare it with. */
+/**
+ * How results are rounded and in which order sums are added: that of the kernels, or another one to compare it with (orders.ts,
+ * stochastic_rounding.ts). Scalar functions (division, roots, exp, …) are no part of it: they have the kernels' own steps.
+ */
 export interface Arithmetic {
   /** A float32 number next to an exact result. */
   readonly round: (exact: number) => number;
   /** The sum of terms[0 … count − 1]; `block` is what the kernel's blocks are: 64 terms, or a head. */
   readonly sum: (terms: Float32Array, count: number, block: number) => number;
+  /** One that begins anew, where results depend on what was rounded before: each emulated pass takes its own. */
+  readonly begin?: () => Arithmetic;
 }
 
 /** The kernels' own: round to nearest even, segments of 8 in blocks. */
-export const REPRODUCIBLE: Arithmetic = { round: float32, sum: sumInBlocks };
+export const REPRODUCIBLE: Arithmetic = { round: float32, sum: inBlocks(float32) };
 
-function sumInBlocks(terms: Float32Array, count: number, block: number): number {
-  let total = 0;
-  for (let begin = 0; begin < count; begin += block) {
-    const end = Math.min(begin + block, count);
-    let blockSum = 0;
-    for (let start = begin; start < end; start += SEGMENT) {
-      const stop = Math.min(start + SEGMENT, end);
-      let segment = terms[start];
-      for (let i = start + 1; i < stop; i++) segment = float32(segment + terms[i]);
-      blockSum = float32(blockSum + segment);
+/** The kernels' order of sums, with any rounding. */
+export function inBlocks(round: Arithmetic['round']): Arithmetic['sum'] {
+  return (terms, count, block) => {
+    let total = 0;
+    for (let begin = 0; begin < count; begin += block) {
+      const end = Math.min(begin + block, count);
+      let blockSum = 0;
+      for (let start = begin; start < end; start += SEGMENT) {
+        const stop = Math.min(start + SEGMENT, end);
+        let segment = terms[start];
+        for (let i = start + 1; i < stop; i++) segment = round(segment + terms[i]);
+        blockSum = round(blockSum + segment);
+      }
+      total = round(total + blockSum);
     }
-    total = float32(total + blockSum);
-  }
-  return total;
+    return total;
+  };
 }
 
 /** What is kept of a number that a kernel writes: magnitudes up to 2⁻¹²⁶ and both zeros become +0. */

@@ -13,7 +13,7 @@ import { FORWARD_KERNELS } from './forward_kernels.ts';
 
 /** How an emulated pass differs from the engine's. */
 export interface EmulationOptions {
-  /** Rounding and the order of sums; the kernels' own if absent. */
+  /** Rounding and the order of sums; the kernels' own if absent. `sequential`, `segments(64)`, `stochasticRounding(seed)`, … */
   readonly arithmetic?: Arithmetic;
 }
 
@@ -29,8 +29,10 @@ export function emulateForward(
   config: ModelConfig,
   weights: ReadonlyMap<string, Float32Array>,
   tokens: readonly (readonly number[])[],
-  { arithmetic = REPRODUCIBLE }: EmulationOptions = {},
+  options: EmulationOptions = {},
 ): Map<string, Tensor> {
+  const given = options.arithmetic ?? REPRODUCIBLE;
+  const arithmetic = given.begin?.() ?? given;
   const rows = tokens.map((row) => [...row]);
   const { batch, pos, ids } = checkTokens(rows, config);
   const run: RunShape = { batch, pos, keys: pos };
