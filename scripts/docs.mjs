@@ -1,5 +1,5 @@
-// `npm run docs`: writes what the documentation takes from the code: the table of hooks from the graph (docs/hooks.md and the
-// head of it in README.md) and the table of errors from runs on this machine's adapter in Node (docs/accuracy.md, README.md).
+// `npm run docs`: writes what the documentation takes from the code: the table of hooks from the graph (docs/hooks.md), and the table of
+// errors from runs on this machine's adapter in Node (docs/accuracy.md, README.md).
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,15 +21,14 @@ const server = await createServer({
   optimizeDeps: { noDiscovery: true },
 });
 try {
-  const { hookRows, hooksPage, readmeHooks, replaceGenerated } = await server.ssrLoadModule('/scripts/hook_table.ts');
+  const { hookRows, hooksPage, replaceGenerated } = await server.ssrLoadModule('/scripts/hook_table.ts');
   const { accuracyPage, measureAccuracy, readmeAccuracy } = await server.ssrLoadModule('/scripts/accuracy_table.ts');
   const rows = hookRows();
   const accuracy = await measureAccuracy(root);
   write('docs/hooks.md', hooksPage(rows));
   write('docs/accuracy.md', accuracyPage(accuracy));
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
-  const withHooks = replaceGenerated(readme, 'hooks', readmeHooks(rows));
-  write('README.md', replaceGenerated(withHooks, 'accuracy', readmeAccuracy(accuracy)));
+  write('README.md', replaceGenerated(readme, 'accuracy', readmeAccuracy(accuracy)));
 } finally {
   await server.close();
 }

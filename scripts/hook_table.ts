@@ -130,25 +130,10 @@ ${markdownTable([head, ...lines])}
 - \`hook_attn_scores\`: masked scores read as −Infinity; on the GPU they hold the lowest float32.
 - hooked_transformer: a checkpoint in TransformerLens's own names, whose config.json decides. \`rotary\` stands for
   \`positional_embedding_type: rotary\`. Where there is a cap, \`logits\` is no alias: it is \`unembed.hook_out\` after the cap.
-- TransformerLens's \`hook_q_input\`, \`hook_k_input\`, \`hook_v_input\` and \`hook_attn_in\` do not exist yet.
 
 Names are asked for exactly, by glob (\`blocks.*.attn.hook_pattern\`; \`*\` also crosses dots), as a list of these, or by a
 predicate: \`model.runWithCache(tokens, { names })\`. A name that does not exist is an error that suggests the nearest one.
 `;
-}
-
-const README_ROWS = 12;
-
-/** The head of the table, for README.md. */
-export function readmeHooks(rows: readonly HookRow[]): string {
-  const lines = rows
-    .slice(0, README_ROWS)
-    .map(({ name, shape, description, ours }) => [
-      code(name),
-      code(shape),
-      description + (ours ? ' (name of ours)' : ''),
-    ]);
-  return markdownTable([['value', 'shape', 'what it is'], ...lines]);
 }
 
 /** `text` with what stands between `<!-- name -->` and `<!-- /name -->` replaced. */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, inject, test } from 'vitest';
-import { hookRows, hooksPage, readmeHooks, replaceGenerated } from '../scripts/hook_table.ts';
+import { hookRows, hooksPage, replaceGenerated } from '../scripts/hook_table.ts';
 
 const root = inject('repositoryRoot');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -19,11 +19,6 @@ function staleLine(path: string, text: string, fresh: string): string | null {
 
 test('docs/hooks.md is what the graph says; otherwise run "npm run docs"', () => {
   expect(staleLine('docs/hooks.md', read('docs/hooks.md'), hooksPage(hookRows()))).toBe(null);
-});
-
-test('the head of the hook table in README.md is what the graph says; otherwise run "npm run docs"', () => {
-  const readme = read('README.md');
-  expect(staleLine('README.md', readme, replaceGenerated(readme, 'hooks', readmeHooks(hookRows())))).toBe(null);
 });
 
 test('a stale page is named with its first line that differs', () => {
