@@ -27,15 +27,25 @@ function explainDotProducts({ fma }: Fingerprint): string {
 }
 
 function explainOtherAdapters(fingerprint: Fingerprint): string {
-  const { rounding, barrierFromUniform, sums, sumsOfProducts } = fingerprint;
+  const { rounding, barrierFromUniform, barrierOfBrackets, sums, sumsOfProducts } = fingerprint;
   const problems: [boolean, string][] = [
     [rounding !== 'nearest even', `rounding is ${rounding}, not to the nearest even`],
     [!barrierFromUniform, 'products are contracted through the rounding barrier'],
+    [!barrierOfBrackets, 'brackets are not kept by the rounding barrier'],
     [sums !== 'in order' || sumsOfProducts !== 'in order', 'sums are not added in the order in which they are written'],
   ];
   const found = problems.flatMap(([isSo, text]) => (isSo ? [text] : []));
   if (found.length > 0) return `bits cannot be made the same as on other adapters: ${found.join(', ')}`;
-  return 'sums are added as written and the rounding barrier holds, as the same bits on every adapter need it';
+  const holds = 'sums are added in order and the rounding barrier holds, as the same bits on every adapter need it';
+  return isRearranged(fingerprint) ? `${holds}; what does not pass it is rearranged by algebra` : holds;
+}
+
+/** Whether a compiler moves constants, takes out common factors or cancels terms. */
+function isRearranged(fingerprint: Fingerprint): boolean {
+  const { sumsWithConstant, productsWithConstant, twoConstants, commonFactor, commonFactorOfFma } = fingerprint;
+  const isMoved = [sumsWithConstant, productsWithConstant, twoConstants].some((answer) => answer !== 'in order');
+  const isFactored = [commonFactor, commonFactorOfFma].includes('factored');
+  return isMoved || isFactored || fingerprint.cancellation === 'folded' || !fingerprint.twoSum;
 }
 
 function explainSubnormals(fingerprint: Fingerprint): string {

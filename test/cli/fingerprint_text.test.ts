@@ -13,8 +13,15 @@ const FLUSHING: Fingerprint = {
   fma: 'two roundings',
   barrierFromUniform: true,
   barrierFromStorage: true,
+  barrierOfBrackets: true,
   sums: 'in order',
   sumsOfProducts: 'in order',
+  sumsWithConstant: 'in order',
+  productsWithConstant: 'in order',
+  twoConstants: 'together',
+  divisionByConstant: 'multiplied',
+  commonFactor: 'factored',
+  commonFactorOfFma: 'computed',
   cancellation: 'computed',
   constantCancellation: 'folded',
   twoSum: true,
@@ -52,7 +59,8 @@ const FLUSHING: Fingerprint = {
 test('an adapter that fuses nothing and flushes', () => {
   expect(explainFingerprint(FLUSHING)).toEqual([
     'fma is a product and a sum, so each term of a dot product is rounded twice; adapters that fuse it give other last bits',
-    'sums are added as written and the rounding barrier holds, as the same bits on every adapter need it',
+    'sums are added in order and the rounding barrier holds, as the same bits on every adapter need it; ' +
+      'what does not pass it is rearranged by algebra',
     'numbers below 2^-126 (1.2e-38) count as 0, and copies keep them',
     'NaN comes through sums and products, an overflow is infinite; x != x does not tell NaN in WGSL of your own',
     'largest errors of built-in functions, which no kernel uses, in ULP: exp 15, log 165, tanh 4, tanh near 0 520987, ' +
@@ -84,12 +92,17 @@ test('an adapter that fuses, reassociates and loses NaN', () => {
 
 test('an adapter that follows IEEE 754', () => {
   const kept = { subnormalInputs: 'kept', subnormalSums: 'kept', subnormalProducts: 'kept' } as const;
-  const [, , subnormals, nan] = explainFingerprint({ ...FLUSHING, ...kept, nanByComparison: true });
+  const plain = { twoConstants: 'in order', commonFactor: 'computed' } as const;
+  const [, others, subnormals, nan] = explainFingerprint({ ...FLUSHING, ...kept, ...plain, nanByComparison: true });
+  expect(others).toBe(
+    'sums are added in order and the rounding barrier holds, as the same bits on every adapter need it',
+  );
   expect(subnormals).toBe('numbers below 2^-126 (1.2e-38) are computed with, and copies keep them');
   expect(nan).toBe('NaN comes through sums and products, an overflow is infinite');
   expect(explainFingerprint({ ...FLUSHING, fma: 'mixed' })[0]).toMatch(
     /^fma is fused in some expressions and not in others, /,
   );
+  expect(explainFingerprint({ ...FLUSHING, barrierOfBrackets: false })[1]).toMatch(/: brackets are not kept by /);
   expect(explainFingerprint({ ...FLUSHING, sumsOfProducts: 'fused' })[1]).toMatch(
     /^bits cannot be made the same .*: sums are not /,
   );

@@ -22,6 +22,7 @@ test('an adapter has a fingerprint, and a known one what is known of it', async 
     fma: 'two roundings',
     barrierFromUniform: true,
     barrierFromStorage: true,
+    barrierOfBrackets: true,
     sums: 'in order',
     sumsOfProducts: 'in order',
     subnormalCopies: 'kept',

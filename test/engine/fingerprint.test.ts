@@ -63,9 +63,32 @@ const MULTIPLY_ADD: Record<string, Exact> = {
   'c − a·b': multiplyAdd(-1, 1),
   'a·b + c of vectors': multiplyAddOfVectors,
 };
+const twoProducts: Exact = ([a, b, c], behaviour) => {
+  if (behaviour === 'factored') return [multiply(a, add(b, c))];
+  if (behaviour === 'second fused') return [fuse(a, c, multiply(a, b))];
+  const isFused = ['fused', 'first fused', 'one rounding'].includes(behaviour);
+  return [isFused ? fuse(a, b, multiply(a, c)) : add(multiply(a, b), multiply(a, c))];
+};
+const BARRIER: Record<string, Exact> = { ...MULTIPLY_ADD, 'a·b + a·c': twoProducts };
 const keptOr =
   (kept: (x: Inputs) => number, flushed: (x: Inputs) => number): Exact =>
   (x, behaviour) => [behaviour === 'kept' ? kept(x) : flushed(x)];
+
+const [POINT_SEVEN, POINT_ONE] = [Math.fround(0.7), Math.fround(0.1)];
+const withConstant =
+  (operation: (x: number, y: number) => number): Exact =>
+  ([a, b], behaviour) => {
+    if (behaviour === 'in order') return [operation(POINT_SEVEN, operation(a, b))];
+    const [near, far] = behaviour === 'with the first' ? [a, b] : [b, a];
+    return [operation(operation(POINT_SEVEN, near), far)];
+  };
+const twoConstants =
+  (operation: (x: number, y: number) => number): Exact =>
+  ([a], behaviour) => [
+    behaviour === 'together'
+      ? operation(a, operation(POINT_SEVEN, POINT_ONE))
+      : operation(operation(a, POINT_SEVEN), POINT_ONE),
+  ];
 
 /** For every formula with numbers that are neither infinite nor NaN. */
 const EXACT: Partial<Record<Question, Record<string, Exact>>> = {
@@ -87,8 +110,8 @@ const EXACT: Partial<Record<Question, Record<string, Exact>>> = {
     ],
   },
   multiplyAdd: MULTIPLY_ADD,
-  barrierFromUniform: MULTIPLY_ADD,
-  barrierFromStorage: MULTIPLY_ADD,
+  barrierFromUniform: BARRIER,
+  barrierFromStorage: BARRIER,
   fma: {
     'fma(a, b, c)': multiplyAdd(1, 1),
     'fma(−a, b, c)': multiplyAdd(-1, 1),
@@ -102,6 +125,30 @@ const EXACT: Partial<Record<Question, Record<string, Exact>>> = {
   sumsOfProducts: {
     'a·i + b·j + … + h·p, in one expression': dotOfEight,
     'a·i + b·j + … + h·p, in a loop': dotOfEight,
+  },
+  barrierOfBrackets: {
+    '0.7 + (a + b)': withConstant(add),
+    '0.7·(a·b)': withConstant(multiply),
+    '(a + 0.7) + 0.1': twoConstants(add),
+    '(a·0.7)·0.1': twoConstants(multiply),
+    '(a + b) − a': ([a, b], behaviour) => [behaviour === 'folded' ? b : subtract(add(a, b), a)],
+  },
+  sumsWithConstant: { '0.7 + (a + b)': withConstant(add), '(a + b) + 0.7': withConstant(add) },
+  productsWithConstant: { '0.7·(a·b)': withConstant(multiply), '(a·b)·0.7': withConstant(multiply) },
+  twoConstants: { '(a + 0.7) + 0.1': twoConstants(add), '(a·0.7)·0.1': twoConstants(multiply) },
+  divisionByConstant: {
+    'a / 0.7': ([a], behaviour) => [
+      // Rounding the quotient of two float32 twice, to float64 and to float32, rounds it correctly (Figueroa 1995).
+      behaviour === 'divided' ? Math.fround(a / POINT_SEVEN) : multiply(a, Math.fround(1 / POINT_SEVEN)),
+    ],
+  },
+  commonFactor: { 'a·b + a·c': twoProducts, '0.7·b + 0.7·c': twoProducts },
+  commonFactorOfFma: {
+    'fma(a, b, a·c)': twoProducts,
+    'fma(a, c, fma(a, b, d))': ([a, b, c, d], behaviour) => {
+      if (behaviour === 'factored') return [add(multiply(a, add(b, c)), d)];
+      return [behaviour === 'fused' ? fuse(a, c, fuse(a, b, d)) : add(multiply(a, c), add(multiply(a, b), d))];
+    },
   },
   cancellation: {
     '(a + b) − a': ([a, b], behaviour) => [behaviour === 'folded' ? b : subtract(add(a, b), a)],
@@ -315,8 +362,15 @@ test('an adapter that does what is written has the plainest fingerprint', () => 
     fma: 'two roundings',
     barrierFromUniform: true,
     barrierFromStorage: true,
+    barrierOfBrackets: true,
     sums: 'in order',
     sumsOfProducts: 'in order',
+    sumsWithConstant: 'in order',
+    productsWithConstant: 'in order',
+    twoConstants: 'in order',
+    divisionByConstant: 'divided',
+    commonFactor: 'computed',
+    commonFactorOfFma: 'computed',
     cancellation: 'computed',
     constantCancellation: 'computed',
     twoSum: true,
@@ -375,7 +429,15 @@ test('an adapter that flushes, folds and cannot tell NaN is told', () => {
       'flushed',
     ]),
   );
-  const folded = { cancellation: 'folded', twoSum: 'folded', selfDifference: 'folded', overflow: 'largest finite' };
+  const folded = {
+    twoConstants: 'together',
+    commonFactor: 'factored',
+    commonFactorOfFma: 'factored',
+    cancellation: 'folded',
+    twoSum: 'folded',
+    selfDifference: 'folded',
+    overflow: 'largest finite',
+  };
   const nonsense = simulate({ ...flushed, ...folded });
   const [unable] = QUESTIONS.nanByComparison;
   const fingerprint = fingerprintOf((what) => (what === unable ? unable.cases.map(() => four([0])) : nonsense(what)), {
@@ -392,19 +454,15 @@ test('an adapter that flushes, folds and cannot tell NaN is told', () => {
   });
   expect(fingerprint.summary).toBe(
     'a·b+c not fused, fma not fused, rounding barrier holds, subnormals flushed (copies kept), sums in order, two-sum folded, ' +
-      'no infinities, NaN told by its bits alone, built-in exp up to 0 ULP off',
+      'constants regrouped, common factors taken out, of fma too, no infinities, NaN told by its bits alone, built-in exp up to 0 ULP off',
   );
 });
 
 test('every question changes the id', () => {
   const ids = new Set([PLAIN.id]);
-  for (const question of Object.keys(QUESTIONS) as Question[]) {
-    const [{ outcomes }] = QUESTIONS[question];
-    const other = Object.keys(outcomes)[1];
-    const read = simulate(other ? { [question]: other } : {});
-    const nonsense: ReadResults = (what) =>
-      !other && what === QUESTIONS[question][0] ? QUESTIONS[question][0].cases.map(() => four([7])) : read(what);
-    ids.add(fingerprintOf(nonsense, null).id);
+  for (const [first] of Object.values(QUESTIONS) as (readonly Probe[])[]) {
+    const read: ReadResults = (what) => (what === first ? first.cases.map(() => four([7])) : simulate()(what));
+    ids.add(fingerprintOf(read, null).id);
   }
   ids.add(fingerprintOf(simulate(), { size: 4, order: 'pairwise' }).id);
   expect(ids.size).toBe(Object.keys(QUESTIONS).length + 2);

@@ -55,12 +55,23 @@ function multiplyAddProbes(product: string, vectorProduct: string): readonly Pro
   ];
 }
 
+/** a·b + a·c; where a compiler sees the products, it may take out a. */
+const TWO_PRODUCTS: { draw: Draw; outcomes: Outcomes<Roundings> } = {
+  draw: (random) => Array.from({ length: 3 }, () => random.float(-2, 2)),
+  outcomes: {
+    'two roundings': ([a, b, c]) => [multiplyAddTwice(a, b, fround(a * c))],
+    'one rounding': ([a, b, c]) => [multiplyAddOnce(a, b, fround(a * c))],
+  },
+};
+
 /** The bits of the product, exclusive or a zero that was loaded. */
 function barrieredProbes(zero: string): readonly Probe<Roundings>[] {
-  return multiplyAddProbes(
-    `bitcast<f32>(bitcast<u32>(a * b) ^ ${zero})`,
-    `bitcast<vec4f>(bitcast<vec4u>(${VECTOR_PRODUCT}) ^ vec4u(${zero}))`,
-  );
+  const product = (a: string, b: string) => `bitcast<f32>(bitcast<u32>(${a} * ${b}) ^ ${zero})`;
+  const vectorProduct = `bitcast<vec4f>(bitcast<vec4u>(${VECTOR_PRODUCT}) ^ vec4u(${zero}))`;
+  return [
+    ...multiplyAddProbes(product('a', 'b'), vectorProduct),
+    probe('a·b + a·c', `return ${product('a', 'b')} + ${product('a', 'c')};`, TWO_PRODUCTS),
+  ];
 }
 
 export const MULTIPLY_ADD = multiplyAddProbes('a * b', VECTOR_PRODUCT);

@@ -1,6 +1,7 @@
 // What a fingerprint says, and how it comes from the results of the probes. Pure: the same results give the same fingerprint.
 import { BUILTIN_FUNCTIONS, type BuiltinName, largestError, sampleOf } from './builtin_functions.ts';
 import { behaviourOf, type Probe } from './cases.ts';
+import type { Grouping } from './constants.ts';
 import type { Roundings } from './multiply_add.ts';
 import { QUESTIONS } from './questions.ts';
 import type { Rounding } from './rounding.ts';
@@ -37,11 +38,17 @@ export interface FingerprintProperties {
   readonly fma: Answer<Roundings>;
   /**
    * Whether a product keeps its own rounding when its bits pass `^ zero` with a zero from a uniform buffer before it is added to
-   * something. The same bits on every adapter depend on it: where it does not hold, products are rounded as in `multiplyAdd`.
+   * something, and no common factor of two such products is taken out. The same bits on every adapter depend on it: where it does not hold,
+   * products are treated as in `multiplyAdd` and `commonFactor`.
    */
   readonly barrierFromUniform: boolean;
   /** The same with a zero from a storage buffer. */
   readonly barrierFromStorage: boolean;
+  /**
+   * Whether what passes `^ zero` also keeps its place among sums, products and constants: `0.7 + (a + b)` with barred brackets, and
+   * the like. It is what makes up for the regroupings that follow here.
+   */
+  readonly barrierOfBrackets: boolean;
   /**
    * The order in which `a + b + … + h` is added, in one expression and in loops. `in order` is as written; anything else means that
    * sums are reassociated: a sum of many terms has other last bits, and no order that a kernel specifies can be relied on.
@@ -49,6 +56,27 @@ export interface FingerprintProperties {
   readonly sums: Answer<Order>;
   /** The same of products that pass `^ zero` each; `fused` where they are contracted with the additions all the same. */
   readonly sumsOfProducts: Answer<Order | 'fused'>;
+  /**
+   * `0.7 + (a + b)`: whether the constant is added to the sum, or `with the first` or `with the second` of the terms. A kernel that
+   * needs its brackets, as for an exponent that is added last, has other last bits where they are not kept.
+   */
+  readonly sumsWithConstant: Answer<Grouping>;
+  /** The same of `0.7*(a*b)`. */
+  readonly productsWithConstant: Answer<Grouping>;
+  /** `(a + 0.7) + 0.1` and `(a*0.7)*0.1`: `together` where the compiler makes one constant of both; then one rounding is left out. */
+  readonly twoConstants: Answer<'in order' | 'together'>;
+  /** `a / 0.7`: `multiplied` by the reciprocal, which is rounded, so that the quotient is not correctly rounded. */
+  readonly divisionByConstant: Answer<'divided' | 'multiplied'>;
+  /**
+   * Plain `a*b + a*c`, with a loaded or constant a: `factored` where the compiler makes it `a*(b + c)`, fused where it contracts
+   * one of the products. What was an exact product, of a split number for example, is then rounded.
+   */
+  readonly commonFactor: Answer<'computed' | 'factored' | 'first fused' | 'second fused'>;
+  /**
+   * The same of chains of `fma` with a common factor; `fused` is what an adapter with a fused `fma` should say. `factored` harms what is
+   * computed with more than 24 bits: polynomials, residuals of quotients.
+   */
+  readonly commonFactorOfFma: Answer<'computed' | 'factored' | 'fused'>;
   /** `(a + b) − a` of loaded numbers: `folded` where the compiler makes it b. Then compensated sums do nothing. */
   readonly cancellation: Answer<'computed' | 'folded'>;
   /** `(a + 2^24) − 2^24`: where it is `folded` to a, adding a large constant does not round to whole numbers. */
@@ -153,8 +181,15 @@ export function fingerprintOf(
     fma: ask(QUESTIONS.fma),
     barrierFromUniform: ask(QUESTIONS.barrierFromUniform) === 'two roundings',
     barrierFromStorage: ask(QUESTIONS.barrierFromStorage) === 'two roundings',
+    barrierOfBrackets: ask(QUESTIONS.barrierOfBrackets) === 'in order',
     sums: ask(QUESTIONS.sums),
     sumsOfProducts: ask(QUESTIONS.sumsOfProducts),
+    sumsWithConstant: ask(QUESTIONS.sumsWithConstant),
+    productsWithConstant: ask(QUESTIONS.productsWithConstant),
+    twoConstants: ask(QUESTIONS.twoConstants),
+    divisionByConstant: ask(QUESTIONS.divisionByConstant),
+    commonFactor: ask(QUESTIONS.commonFactor),
+    commonFactorOfFma: ask(QUESTIONS.commonFactorOfFma),
     cancellation: ask(QUESTIONS.cancellation),
     constantCancellation: ask(QUESTIONS.constantCancellation),
     twoSum: ask(QUESTIONS.twoSum) === 'exact',

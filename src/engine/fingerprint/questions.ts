@@ -1,5 +1,12 @@
 // Every question to an adapter with its probes, in the order of the dispatch. The answer is what all probes of a question agree on.
 import type { Probe } from './cases.ts';
+import {
+  BARRIER_OF_BRACKETS,
+  DIVISION_BY_CONSTANT,
+  PRODUCTS_WITH_CONSTANT,
+  SUMS_WITH_CONSTANT,
+  TWO_CONSTANTS,
+} from './constants.ts';
 import { BARRIER_FROM_STORAGE, BARRIER_FROM_UNIFORM, FMA, MULTIPLY_ADD } from './multiply_add.ts';
 import { ROUNDING } from './rounding.ts';
 import {
@@ -21,7 +28,16 @@ import {
   SUBNORMAL_PRODUCTS,
   SUBNORMAL_SUMS,
 } from './subnormals.ts';
-import { CANCELLATION, CONSTANT_CANCELLATION, SPLIT, SUMS, SUMS_OF_PRODUCTS, TWO_SUM } from './sums.ts';
+import {
+  CANCELLATION,
+  COMMON_FACTOR,
+  COMMON_FACTOR_OF_FMA,
+  CONSTANT_CANCELLATION,
+  SPLIT,
+  SUMS,
+  SUMS_OF_PRODUCTS,
+  TWO_SUM,
+} from './sums.ts';
 
 export const QUESTIONS = {
   rounding: ROUNDING,
@@ -29,8 +45,15 @@ export const QUESTIONS = {
   fma: FMA,
   barrierFromUniform: BARRIER_FROM_UNIFORM,
   barrierFromStorage: BARRIER_FROM_STORAGE,
+  barrierOfBrackets: BARRIER_OF_BRACKETS,
   sums: SUMS,
   sumsOfProducts: SUMS_OF_PRODUCTS,
+  sumsWithConstant: SUMS_WITH_CONSTANT,
+  productsWithConstant: PRODUCTS_WITH_CONSTANT,
+  twoConstants: TWO_CONSTANTS,
+  divisionByConstant: DIVISION_BY_CONSTANT,
+  commonFactor: COMMON_FACTOR,
+  commonFactorOfFma: COMMON_FACTOR_OF_FMA,
   cancellation: CANCELLATION,
   constantCancellation: CONSTANT_CANCELLATION,
   twoSum: TWO_SUM,

@@ -3,9 +3,13 @@ import type { BuiltinErrors, FingerprintProperties } from './properties.ts';
 
 /** `a·b+c not fused, fma not fused, rounding barrier holds, subnormals kept, sums in order, two-sum intact, NaN told by …`. */
 export function summaryOf(properties: FingerprintProperties): string {
-  const { rounding, sums, sumsOfProducts, split, overflow, nanMade, nanPassed, nanByBits } = properties;
+  const { rounding, sums, sumsOfProducts, commonFactor, commonFactorOfFma, split } = properties;
+  const { overflow, nanMade, nanPassed, nanByBits } = properties;
+  const factored = [commonFactor, commonFactorOfFma].filter((answer) => answer === 'factored').length;
   const exceptions: [boolean, string][] = [
     [rounding !== 'nearest even', `rounding ${rounding}`],
+    [areRegrouped(properties), 'constants regrouped'],
+    [factored > 0, `common factors taken out${factored > 1 ? ', of fma too' : ''}`],
     [!split, 'splits by bits NOT exact'],
     [overflow !== 'infinity', 'no infinities'],
     [!(nanMade && nanPassed), 'NaN LOST in sums or products'],
@@ -28,8 +32,14 @@ function fusion(roundings: FingerprintProperties['fma']): string {
   return words[roundings];
 }
 
-function barrier({ barrierFromUniform, barrierFromStorage }: FingerprintProperties): string {
-  if (barrierFromUniform && barrierFromStorage) return 'holds';
+/** Whether an expression with constants is not computed as it is written. */
+function areRegrouped(properties: FingerprintProperties): boolean {
+  const { sumsWithConstant, productsWithConstant, twoConstants } = properties;
+  return [sumsWithConstant, productsWithConstant, twoConstants].some((answer) => answer !== 'in order');
+}
+
+function barrier({ barrierFromUniform, barrierFromStorage, barrierOfBrackets }: FingerprintProperties): string {
+  if (barrierFromUniform && barrierFromStorage) return barrierOfBrackets ? 'holds' : 'holds for products only';
   if (barrierFromUniform || barrierFromStorage) return `holds from ${barrierFromUniform ? 'uniforms' : 'storage'} only`;
   return 'FAILS';
 }

@@ -1,7 +1,7 @@
 // In which order sums are added, and whether algebra that holds for real numbers is applied to float32. WGSL lets implementations
 // reassociate.
-import { type Draw, type Inputs, type Outcomes, type Probe, probe, type Random } from './cases.ts';
-import { bitsOfFloat, floatOfBits, multiplyAddOnce, ORDERS } from './float32.ts';
+import { type Draw, type Inputs, type Outcome, type Outcomes, type Probe, probe, type Random } from './cases.ts';
+import { bitsOfFloat, floatOfBits, multiplyAddOnce, multiplyAddTwice, ORDERS } from './float32.ts';
 
 export type Order = keyof typeof ORDERS;
 
@@ -83,6 +83,42 @@ export const SUMS_OF_PRODUCTS: readonly Probe<Order | 'fused'>[] = [
   return sum;`,
     SUM_OF_PRODUCTS,
   ),
+];
+
+/** Three factors, and a term that all but cancels a·b, so that it matters which roundings there are. */
+const drawCommonFactor: Draw = (random) => {
+  const [a, b, c] = Array.from({ length: 3 }, () => random.float(-2, 2));
+  return [a, b, c, fround(-a * b)];
+};
+
+const computed: Outcome = ([a, b, c]) => [multiplyAddTwice(a, b, fround(a * c))];
+const factored: Outcome = ([a, b, c]) => [fround(a * fround(b + c))];
+const firstFused: Outcome = ([a, b, c]) => [multiplyAddOnce(a, b, fround(a * c))];
+const secondFused: Outcome = ([a, b, c]) => [multiplyAddOnce(a, c, fround(a * b))];
+
+const PLAIN_OUTCOMES = { computed, factored, 'first fused': firstFused, 'second fused': secondFused };
+
+export const COMMON_FACTOR: readonly Probe<keyof typeof PLAIN_OUTCOMES>[] = [
+  probe('a·b + a·c', 'return a * b + a * c;', { outcomes: PLAIN_OUTCOMES, draw: drawCommonFactor }),
+  probe('0.7·b + 0.7·c', 'return 0.7 * b + 0.7 * c;', {
+    outcomes: PLAIN_OUTCOMES,
+    draw: (random) => [fround(0.7), random.float(-2, 2), random.float(-2, 2)], // a is that constant
+  }),
+];
+
+export const COMMON_FACTOR_OF_FMA: readonly Probe<'computed' | 'factored' | 'fused'>[] = [
+  probe('fma(a, b, a·c)', 'return fma(a, b, a * c);', {
+    outcomes: { computed, factored, fused: firstFused },
+    draw: drawCommonFactor,
+  }),
+  probe('fma(a, c, fma(a, b, d))', 'return fma(a, c, fma(a, b, d));', {
+    outcomes: {
+      computed: ([a, b, c, d]) => [multiplyAddTwice(a, c, multiplyAddTwice(a, b, d))],
+      factored: ([a, b, c, d]) => [multiplyAddTwice(a, fround(b + c), d)],
+      fused: ([a, b, c, d]) => [multiplyAddOnce(a, c, multiplyAddOnce(a, b, d))],
+    },
+    draw: drawCommonFactor,
+  }),
 ];
 
 const drawPair: Draw = (random) => [random.float(0, 4), random.float(-6, -2)];
