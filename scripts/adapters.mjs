@@ -1,9 +1,11 @@
-// `npm run test:adapters`: runs tests of numbers on Vulkan drivers other than the one that `npm test` takes: Mesa's lavapipe where it is
-// installed, or whatever VK_ICD_FILENAMES names. Each file has a process of its own, because such drivers may crash. What cannot run
-// is reported with the reason, and is no failure; nor is a driver that crashes twice. Only a failed test makes the exit code 1.
-// Arguments are test files; without any, those of `TEST_FILES` that exist.
+// `npm run test:adapters`: runs tests of numbers on Vulkan drivers other than the one that `npm test` takes: Mesa's
+// lavapipe where it is installed, or whatever VK_ICD_FILENAMES names. Each file has a process of its own, because such
+// drivers may crash. What cannot run is reported with the reason, and is no failure; nor is a driver that crashes
+// twice. Only a failed test makes the exit code 1. Arguments are test files; without any, those of `TEST_FILES` that
+// exist.
 //
-// To get lavapipe on Debian or Ubuntu: "apt-get install mesa-vulkan-drivers libvulkan1", on Debian 12 from bookworm-backports.
+// To get lavapipe on Debian or Ubuntu: "apt-get install mesa-vulkan-drivers libvulkan1", on Debian 12 from
+// bookworm-backports.
 
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
@@ -36,8 +38,8 @@ export function driverFolders(env = process.env) {
 }
 
 /**
- * The drivers to test: those that VK_DRIVER_FILES or VK_ICD_FILENAMES name, else every lavapipe in `folders`. Each has the path of its
- * JSON file, the Mesa version or null, and the problem that keeps it from running, or null.
+ * The drivers to test: those that VK_DRIVER_FILES or VK_ICD_FILENAMES name, else every lavapipe in `folders`. Each has
+ * the path of its JSON file, the Mesa version or null, and the problem that keeps it from running, or null.
  */
 export function findDrivers({ env = process.env, folders = driverFolders(env) } = {}) {
   const chosen = env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES;
@@ -90,7 +92,9 @@ function tripletFolders(folder) {
     .map((name) => join(folder, name));
 }
 
-/** `25.0.7` from the driver's library, which holds the text that it shows as its description; null where there is none. */
+/**
+ * `25.0.7` from the driver's library, which holds the text that it shows as its description; null where there is none.
+ */
 export function mesaVersion(library) {
   for (let at = library.indexOf('Mesa '); at >= 0; at = library.indexOf('Mesa ', at + 1)) {
     const version = /^Mesa (\d+\.\d+\.\d+)/.exec(library.toString('latin1', at, at + 32));

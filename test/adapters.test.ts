@@ -1,4 +1,5 @@
-// Which drivers `npm run test:adapters` finds, what it makes of how a test ended, and that docs/adapters.md is what was measured.
+// Which drivers `npm run test:adapters` finds, what it makes of how a test ended, and that docs/adapters.md is what was
+// measured.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

@@ -1,7 +1,7 @@
-// What an adapter does to float32 arithmetic, measured: one dispatch of small formulas whose inputs are loaded, and one more for
-// subgroups where the device has them. WGSL leaves open how sums and products are rounded, contracted and reassociated, what
-// becomes of subnormal numbers, NaN and the sign of zero, and how accurate most functions are (§15.7). The questions are in
-// fingerprint/; here they are asked.
+// What an adapter does to float32 arithmetic, measured: one dispatch of small formulas whose inputs are loaded, and one
+// more for subgroups where the device has them. WGSL leaves open how sums and products are rounded, contracted and
+// reassociated, what becomes of subnormal numbers, NaN and the sign of zero, and how accurate most functions are
+// (§15.7). The questions are in fingerprint/; here they are asked.
 import type { Probe } from './fingerprint/cases.ts';
 import { type Fingerprint, fingerprintOf, type ReadResults } from './fingerprint/properties.ts';
 import { QUESTIONS } from './fingerprint/questions.ts';
@@ -14,11 +14,12 @@ import { PipelineCache } from './pipelines.ts';
 const fingerprints = new WeakMap<GPUDevice, Promise<Fingerprint>>();
 
 /**
- * What the device's adapter does to float32 arithmetic: which multiply-adds are fused, in which order sums are added, what becomes of
- * subnormal numbers and NaN, how far off the built-in functions are. A device is asked once; later calls give the same object.
+ * What the device's adapter does to float32 arithmetic: which multiply-adds are fused, in which order sums are added,
+ * what becomes of subnormal numbers and NaN, how far off the built-in functions are. A device is asked once; later
+ * calls give the same object.
  *
- * Compiles two shaders and waits for the GPU, the first time; no buffer is left. Subgroups are part of it where the device was
- * requested with that feature, so compare ids of devices that were requested alike.
+ * Compiles two shaders and waits for the GPU, the first time; no buffer is left. Subgroups are part of it where the
+ * device was requested with that feature, so compare ids of devices that were requested alike.
  * @throws Error if the device is lost or runs out of memory
  * @example
  * const { id, summary, fma } = await adapterFingerprint(device);
@@ -45,7 +46,9 @@ async function measure(device: GPUDevice): Promise<Fingerprint> {
   }
 }
 
-/** Computes every case of the probes, and the samples of the built-in functions, in one dispatch. Frees what it created. */
+/**
+ * Computes every case of the probes, and the samples of the built-in functions, in one dispatch. Frees what it created.
+ */
 export async function evaluateProbes(memory: GpuMemory, probes: readonly Probe[]): Promise<ReadResults> {
   const shader = createShader(probes);
   const results = await dispatch(memory, { label: 'fingerprint', ...shader });

@@ -1,4 +1,5 @@
-// Exact numbers n·2^e with whole n of any size, and their rounding to float32 by the definition. Shares nothing with the engine.
+// Exact numbers n·2^e with whole n of any size, and their rounding to float32 by the definition. Shares nothing with
+// the engine.
 
 export type Mode = 'nearest even' | 'nearest away' | 'toward zero' | 'upward' | 'downward';
 
@@ -34,8 +35,8 @@ export class Dyadic {
   }
 
   /**
-   * The float32 that it rounds to. Below 2^-126 the grid stays that of subnormal numbers, unless `smallestExponent` says otherwise.
-   * Nothing here overflows.
+   * The float32 that it rounds to. Below 2^-126 the grid stays that of subnormal numbers, unless `smallestExponent`
+   * says otherwise. Nothing here overflows.
    */
   toFloat32(mode: Mode = 'nearest even', smallestExponent = -149): number {
     const negative = this.n < 0n;

@@ -1,5 +1,5 @@
-// The fingerprint of the adapter under test: found once per device, with nothing left behind, and on SwiftShader, which is known,
-// what it has to be.
+// The fingerprint of the adapter under test: found once per device, with nothing left behind, and on SwiftShader, which
+// is known, what it has to be.
 import { expect, test } from 'vitest';
 import { describeAdapter, requestDevice } from '../../src/engine/device.ts';
 import { behaviourOf, type Inputs, type Outcomes, probe, type Random } from '../../src/engine/fingerprint/cases.ts';

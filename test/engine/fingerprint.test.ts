@@ -1,5 +1,5 @@
-// The fingerprint without an adapter: what its probes expect against exact arithmetic, and whether every behaviour that it can tell
-// is told, from simulated adapters.
+// The fingerprint without an adapter: what its probes expect against exact arithmetic, and whether every behaviour that
+// it can tell is told, from simulated adapters.
 import { expect, test } from 'vitest';
 import {
   BUILTIN_FUNCTIONS,

@@ -2,7 +2,9 @@
 import { type Inputs, Random } from './cases.ts';
 import { bitsOfFloat, floatOfBits, stepsBetween } from './float32.ts';
 
-/** How a sample lies in its interval: evenly, or evenly among the float32 numbers there, which is about evenly by ratio. */
+/**
+ * How a sample lies in its interval: evenly, or evenly among the float32 numbers there, which is about evenly by ratio.
+ */
 type Spacing = 'even' | 'by ratio';
 
 interface BuiltinFunction {
@@ -55,7 +57,9 @@ export const BUILTIN_FUNCTIONS = {
 
 export type BuiltinName = keyof typeof BUILTIN_FUNCTIONS;
 
-/** The arguments: eight numbers for four results, first four x, then four y. No function that engines round differently. */
+/**
+ * The arguments: eight numbers for four results, first four x, then four y. No function that engines round differently.
+ */
 export function sampleOf({ interval: [low, high], spacing, signed }: BuiltinFunction): Inputs[] {
   const random = new Random();
   const [lowBits, highBits] = [bitsOfFloat(low), bitsOfFloat(high)];
@@ -69,8 +73,8 @@ export function sampleOf({ interval: [low, high], spacing, signed }: BuiltinFunc
 }
 
 /**
- * The largest distance between a result and the correctly rounded one, in float32 steps; 'not finite' where a result is NaN or
- * infinite, which the truth is nowhere.
+ * The largest distance between a result and the correctly rounded one, in float32 steps; 'not finite' where a result is
+ * NaN or infinite, which the truth is nowhere.
  * @param results for each of the inputs four numbers
  */
 export function largestError(

@@ -1,5 +1,6 @@
-// What a probe is, and which inputs it gets: always the same pseudo-random numbers, of which those are kept on which the outcomes
-// differ. So an adapter that does one thing cannot look by chance like one that does another. Pure data and pure functions.
+// What a probe is, and which inputs it gets: always the same pseudo-random numbers, of which those are kept on which
+// the outcomes differ. So an adapter that does one thing cannot look by chance like one that does another. Pure data
+// and pure functions.
 
 /** Numbers of one case, as many as the probe has inputs, at most 16. A Float32Array keeps the bits of a NaN. */
 export type Inputs = Float32Array<ArrayBuffer>;
@@ -15,8 +16,8 @@ export interface Probe<Behaviour extends string = string> {
   /** In the words of mathematics. */
   readonly formula: string;
   /**
-   * WGSL statements that return f32 or, with `width` 4, vec4f. Inputs are `a`, `b`, `c`, … or `floats[at + k]`; `probe.zero` and
-   * `stored_zero()` are zeros of which no compiler knows.
+   * WGSL statements that return f32 or, with `width` 4, vec4f. Inputs are `a`, `b`, `c`, … or `floats[at + k]`;
+   * `probe.zero` and `stored_zero()` are zeros of which no compiler knows.
    */
   readonly wgsl: string;
   readonly width?: 4;
@@ -74,7 +75,9 @@ export function distinctCases(draw: Draw, outcomes: Outcomes): Inputs[] {
   return cases;
 }
 
-/** A probe on 16 drawn cases, on each of which all of its outcomes differ. They are drawn when they are first asked for. */
+/**
+ * A probe on 16 drawn cases, on each of which all of its outcomes differ. They are drawn when they are first asked for.
+ */
 export function probe<Behaviour extends string>(
   formula: string,
   wgsl: string,

@@ -1,4 +1,5 @@
-// What compilers do with constants in expressions: they know them, and may put them elsewhere. WGSL lets implementations reassociate.
+// What compilers do with constants in expressions: they know them, and may put them elsewhere. WGSL lets
+// implementations reassociate.
 import { type Draw, type Inputs, type Probe, probe } from './cases.ts';
 
 export type Grouping = 'in order' | 'with the first' | 'with the second';

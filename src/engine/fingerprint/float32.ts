@@ -1,6 +1,6 @@
-// Float32 arithmetic on the CPU, exactly: what an adapter is compared with. Float64 holds every product of two float32 exactly, and
-// rounding a float64 sum, product, quotient or root of float32 to float32 rounds it correctly (53 ≥ 2·24 + 2 bits: Figueroa 1995).
-// Not for kernels.
+// Float32 arithmetic on the CPU, exactly: what an adapter is compared with. Float64 holds every product of two float32
+// exactly, and rounding a float64 sum, product, quotient or root of float32 to float32 rounds it correctly (53 ≥ 2·24 +
+// 2 bits: Figueroa 1995). Not for kernels.
 
 export const SMALLEST_NORMAL = 2 ** -126;
 export const LARGEST_FINITE = 3.4028234663852886e38;
@@ -61,8 +61,8 @@ function truncate(exact: number): number {
 }
 
 /**
- * a·b + c with one rounding. Float64 holds the product; the sum is rounded to odd there, which loses nothing that the rounding to
- * float32 needs (Boldo, Melquiond 2008). For finite numbers whose result is no subnormal.
+ * a·b + c with one rounding. Float64 holds the product; the sum is rounded to odd there, which loses nothing that the
+ * rounding to float32 needs (Boldo, Melquiond 2008). For finite numbers whose result is no subnormal.
  */
 export function multiplyAddOnce(a: number, b: number, c: number): number {
   const product = a * b;

@@ -1,4 +1,5 @@
-// Whether a·b + c is rounded once or twice: as plain WGSL, as fma(), and with a product that no compiler can see through.
+// Whether a·b + c is rounded once or twice: as plain WGSL, as fma(), and with a product that no compiler can see
+// through.
 import { type Draw, type Outcomes, type Probe, probe, type Random } from './cases.ts';
 import { multiplyAddOnce, multiplyAddTwice } from './float32.ts';
 

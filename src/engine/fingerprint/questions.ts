@@ -1,4 +1,5 @@
-// Every question to an adapter with its probes, in the order of the dispatch. The answer is what all probes of a question agree on.
+// Every question to an adapter with its probes, in the order of the dispatch. The answer is what all probes of a
+// question agree on.
 import type { Probe } from './cases.ts';
 import {
   BARRIER_OF_BRACKETS,

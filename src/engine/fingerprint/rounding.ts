@@ -1,5 +1,5 @@
-// How a sum, a difference and a product are rounded. WGSL names no rounding mode: of the two neighbours of the exact result an
-// adapter may give either.
+// How a sum, a difference and a product are rounded. WGSL names no rounding mode: of the two neighbours of the exact
+// result an adapter may give either.
 import { type Draw, type Inputs, type Outcomes, type Probe, Random } from './cases.ts';
 import { ROUNDINGS } from './float32.ts';
 

@@ -1,7 +1,7 @@
-// All probes and built-in functions as one compute shader: its WGSL, its input and where the results lie. One workgroup of 64
-// invocations for each probe, and as many as the sample needs for each function; an invocation computes one case.
-// Nothing can be computed at compile time: every number is loaded. And no two probes load the same one, so that no compiler can
-// compute something once for both of them and treat neither as it would treat it alone.
+// All probes and built-in functions as one compute shader: its WGSL, its input and where the results lie. One workgroup
+// of 64 invocations for each probe, and as many as the sample needs for each function; an invocation computes one case.
+// Nothing can be computed at compile time: every number is loaded. And no two probes load the same one, so that no
+// compiler can compute something once for both of them and treat neither as it would treat it alone.
 
 import { BUILTIN_FUNCTIONS, type BuiltinName, sampleOf } from './builtin_functions.ts';
 import type { Inputs, Probe } from './cases.ts';

@@ -1,4 +1,5 @@
-// The signs of zeros, infinities and NaN. WGSL lets implementations ignore the first and assume that there are none of the others.
+// The signs of zeros, infinities and NaN. WGSL lets implementations ignore the first and assume that there are none of
+// the others.
 import type { Inputs, Outcome, Probe } from './cases.ts';
 import { LARGEST_FINITE } from './float32.ts';
 

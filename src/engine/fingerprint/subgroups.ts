@@ -1,5 +1,6 @@
-// In which order subgroupAdd adds, where the device has subgroups. A shader of its own: it needs the feature to compile.
-// The terms are those of the lane, so every subgroup adds the same ones, however invocations are shared out among subgroups.
+// In which order subgroupAdd adds, where the device has subgroups. A shader of its own: it needs the feature to
+// compile. The terms are those of the lane, so every subgroup adds the same ones, however invocations are shared out
+// among subgroups.
 import { allDiffer, isSame, Random } from './cases.ts';
 import { ORDERS } from './float32.ts';
 

@@ -47,8 +47,8 @@ export const SUBNORMAL_PRODUCTS: readonly Probe<Subnormals>[] = [
 ];
 
 /**
- * (1 − j·2^-23)·(1 + j·2^-23)·2^-126 = (1 − j²·2^-46)·2^-126. Up to j = 1448 it is 2^-126 already when it is rounded to 24 bits; from
- * there to 2048 only on the grid of subnormal numbers, which is coarser.
+ * (1 − j·2^-23)·(1 + j·2^-23)·2^-126 = (1 − j²·2^-46)·2^-126. Up to j = 1448 it is 2^-126 already when it is rounded to
+ * 24 bits; from there to 2048 only on the grid of subnormal numbers, which is coarser.
  */
 const belowNormal = (j: number) => [1 - j * 2 ** -23, (1 + j * 2 ** -23) * SMALLEST_NORMAL];
 

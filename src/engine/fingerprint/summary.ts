@@ -1,7 +1,10 @@
 // The properties of an adapter in one line.
 import type { BuiltinErrors, FingerprintProperties } from './properties.ts';
 
-/** `a·b+c not fused, fma not fused, rounding barrier holds, subnormals kept, sums in order, two-sum intact, NaN told by …`. */
+/**
+ * `a·b+c not fused, fma not fused, rounding barrier holds, subnormals kept, sums in order, two-sum intact, NaN told by
+ * …`.
+ */
 export function summaryOf(properties: FingerprintProperties): string {
   const { rounding, sums, sumsOfProducts, commonFactor, commonFactorOfFma, split } = properties;
   const { overflow, nanMade, nanPassed, nanByBits } = properties;

@@ -1,5 +1,5 @@
-// In which order sums are added, and whether algebra that holds for real numbers is applied to float32. WGSL lets implementations
-// reassociate.
+// In which order sums are added, and whether algebra that holds for real numbers is applied to float32. WGSL lets
+// implementations reassociate.
 import { type Draw, type Inputs, type Outcome, type Outcomes, type Probe, probe, type Random } from './cases.ts';
 import { bitsOfFloat, floatOfBits, multiplyAddOnce, multiplyAddTwice, ORDERS } from './float32.ts';
 
