@@ -15,7 +15,12 @@ import { fileURLToPath } from 'node:url';
 import { root } from './run.mjs';
 import { countTests } from './test_counts.mjs';
 
-const TEST_FILES = ['test/engine/fingerprint.gpu.test.ts', 'test/numerics/digests.gpu.test.ts'];
+const TEST_FILES = [
+  'test/engine/fingerprint.gpu.test.ts',
+  'test/kernels/functions.gpu.test.ts',
+  'test/kernels/reproducible.gpu.test.ts',
+  'test/numerics/digests.gpu.test.ts',
+];
 /** Dawn refuses Mesa 22. */
 const OLDEST_MESA = 25;
 /** In the name of a driver's JSON file, where it is for one kind of processor. */

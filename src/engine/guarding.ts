@@ -8,9 +8,12 @@ type Rounding = Pick<
   FingerprintProperties,
   | 'rounding'
   | 'barrierFromUniform'
+  | 'barrierOfBrackets'
   | 'sums'
   | 'sumsOfProducts'
   | 'split'
+  | 'sumsWithConstant'
+  | 'productsWithConstant'
   | 'subnormalInputs'
   | 'subnormalSums'
   | 'subnormalProducts'
@@ -24,9 +27,12 @@ const RELIED_ON: readonly {
 }[] = [
   { property: 'rounding', answer: 'nearest even', guarded: true },
   { property: 'barrierFromUniform', answer: true, guarded: true },
+  { property: 'barrierOfBrackets', answer: true, guarded: true },
   { property: 'sums', answer: 'in order', guarded: false },
   { property: 'sumsOfProducts', answer: 'in order', guarded: false },
   { property: 'split', answer: true, guarded: false },
+  { property: 'sumsWithConstant', answer: 'in order', guarded: false },
+  { property: 'productsWithConstant', answer: 'in order', guarded: false },
   { property: 'subnormalInputs', answer: 'flushed', guarded: false },
   { property: 'subnormalSums', answer: 'flushed', guarded: false },
   { property: 'subnormalProducts', answer: 'flushed', guarded: false },

@@ -56,7 +56,7 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   },
   gelu_new: {
     functions: [sigmoid],
-    wgsl: `let two_u = x * mul_add(x * x, ${Math.fround(2 * SQRT_2_OVER_PI * 0.044715)}f, ${Math.fround(2 * SQRT_2_OVER_PI)}f);
+    wgsl: `let two_u = x * mul_add(product(x, x), ${Math.fround(2 * SQRT_2_OVER_PI * 0.044715)}f, ${Math.fround(2 * SQRT_2_OVER_PI)}f);
   return x * sigmoid(two_u);`,
     reference: geluNew,
     // Five roundings (two constants, three operations) in 2u, which σ turns into a relative error of |2u| times that.

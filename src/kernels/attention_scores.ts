@@ -47,7 +47,7 @@ fn b_base(group: u32) -> u32 {
   return (group / n_heads * run.key_stride * n_key_value_heads + key_value_head) * k_stride;
 }
 fn store(group: u32, row: u32, column: u32, value: f32) {
-  var score = value * ${wgslFloat(Number(options.scale))};
+  var score = product(value, ${wgslFloat(Number(options.scale))});
   #if ${options.softCap}
   score = ${wgslFloat(Number(options.softCap))} * hyperbolic_tangent(divide(score, ${wgslFloat(Number(options.softCap))}));
   #endif

@@ -118,7 +118,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     #if ${has('given_normalized')}
     let value = given_normalized[first + i];
     #else
-    let value = stored(divide(x[first + i] - mean, row_scale));
+    let value = stored(divide(plus(x[first + i], -mean), row_scale));
     #endif
     #if ${has('normalized')}
     normalized[first + i] = value;

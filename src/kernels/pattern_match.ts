@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
         let wanted = detection[detection_row + key];
         segment.x = mul_add(attention, wanted, segment.x);
         segment.y = plus(segment.y, attention);
-        segment.z = plus(segment.z, abs(attention - wanted));
+        segment.z = plus(segment.z, abs(plus(attention, -wanted)));
       }
       block = vec3f(plus(block.x, segment.x), plus(block.y, segment.y), plus(block.z, segment.z));
     }

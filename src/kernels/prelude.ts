@@ -7,7 +7,8 @@
 // - Fuse a product into the sum that it feeds: the product's bits are XOR-ed with a zero that is loaded from a buffer, and nobody
 //   can see through that.
 // - Reassociate. SPIR-V's optimizer makes (x + c₁) + c₂ one addition where both are constants (found in `reciprocal` by comparing
-//   with the emulation), so sums of scalar multiply-adds are guarded in the same way. Some compilers reorder any sum.
+//   with the emulation), so sums of scalar multiply-adds are guarded in the same way. lavapipe also makes k + (a + b) into
+//   (k + a) + b, k·(a·b) into (k·a)·b, and folds (a + b) − a. So no operator stands beside another: `product` and `plus` do.
 // - Flush subnormal numbers, or keep them.
 // - Ignore the sign of zero, and differ in whether a result just below 2⁻¹²⁶ is one: what is stored is +0 up to 2⁻¹²⁶.
 // Adapters that flush by themselves and keep the order of sums (a measured property: engine/fingerprint.ts) need no more than that.

@@ -136,7 +136,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   if (!is_stored) { return; }
   for (var i = local; i < d_model; i += ${WORKGROUP}u) {
     #if ${has('scale')}
-    vectors[index * d_model + i] = stored(divide(value(i) - mean, scale[row]));
+    vectors[index * d_model + i] = stored(divide(plus(value(i), -mean), scale[row]));
     #else
     vectors[index * d_model + i] = stored(value(i) - mean);
     #endif

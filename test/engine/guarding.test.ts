@@ -4,9 +4,12 @@ import { guardingOf } from '../../src/engine/guarding.ts';
 const SWIFTSHADER: Parameters<typeof guardingOf>[0] = {
   rounding: 'nearest even',
   barrierFromUniform: true,
+  barrierOfBrackets: true,
   sums: 'in order',
   sumsOfProducts: 'in order',
   split: true,
+  sumsWithConstant: 'in order',
+  productsWithConstant: 'in order',
   subnormalInputs: 'flushed',
   subnormalSums: 'flushed',
   subnormalProducts: 'flushed',

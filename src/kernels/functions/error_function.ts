@@ -14,14 +14,14 @@ export const errorFunction: ScalarFunction = {
   wgsl: /* wgsl */ `
 fn error_function(x: f32) -> f32 {
   let a = min(abs(x), 4.0);
-  let z = a * a;
+  let z = product(a, a);
   var p = mul_add(mul_add(7.236069e-5, z, -0.00078247394), z, 0.005167731);
   p = mul_add(mul_add(mul_add(mul_add(p, z, -0.026843518), z, 0.11283364), z, -0.3761261), z, 0.12837917);
   let below = select(mul_add(a, p, a), a * 1.1283792, a < 1e-30); // there a·p may be subnormal
-  let u = a - 2.5;
+  let u = plus(a, -2.5);
   var w = mul_add(mul_add(mul_add(-0.00017562689, u, 0.00010679288), u, 0.002754814), u, -0.006503195);
   w = mul_add(mul_add(mul_add(mul_add(w, u, -0.01232666), u, 0.0936301), u, -0.19006124), u, 0.14203279);
-  let w_squared = w * w;
+  let w_squared = product(w, w);
   let above = mul_add(-w_squared, w_squared, 1.0);
   let magnitude = select(above, below, a < 1.1);
   return select(bitcast<f32>(bitcast<u32>(magnitude) | (bitcast<u32>(x) & 0x80000000u)), x, is_nan(x));

@@ -13,11 +13,11 @@ export const hyperbolicTangent: ScalarFunction = {
   wgsl: /* wgsl */ `
 fn hyperbolic_tangent(x: f32) -> f32 {
   let a = min(abs(x), 10.0); // tanh 10 rounds to 1
-  let z = a * a;
+  let z = product(a, a);
   let p = mul_add(mul_add(mul_add(mul_add(-0.0058979667, z, 0.020798625), z, -0.053784717), z, 0.13331936), z, -0.333333);
-  let below = mul_add(a * z, p, a);
+  let below = mul_add(product(a, z), p, a);
   let e = exponential_of_sum(-2.0 * a, 0.0);
-  let above = mul_add(-2.0 * e, reciprocal(1.0 + e), 1.0);
+  let above = mul_add(-2.0 * e, reciprocal(plus(1.0, e)), 1.0);
   let magnitude = select(above, below, a < 0.6);
   return select(bitcast<f32>(bitcast<u32>(magnitude) | (bitcast<u32>(x) & 0x80000000u)), x, is_nan(x));
 }`,

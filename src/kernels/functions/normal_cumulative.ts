@@ -18,19 +18,19 @@ export const normalCumulative: ScalarFunction = {
   wgsl: /* wgsl */ `
 fn normal_cumulative(x: f32) -> f32 {
   let a = min(abs(x), 13.2); // Φ(-13.2) is below 2^-126, e^(-13.2²/2) is not
-  let z = a * a;
+  let z = product(a, a);
   var p = mul_add(mul_add(mul_add(-8.170039e-6, z, 0.000115019415), z, -0.0011880201), z, 0.009974163);
   p = mul_add(mul_add(p, z, -0.06649054), z, 0.3989423);
   let near = mul_add(clamp(x, -1.0, 1.0), p, 0.5);
 
   let h = bitcast<f32>(bitcast<u32>(a) & 0xfffff000u);
-  let e = exponential_of_sum(-0.5 * h * h, mul_add(-0.5 * (a - h), a + h, 0.0));
-  let t = reciprocal(a + 2.125);
+  let e = exponential_of_sum(-0.5 * product(h, h), mul_add(-0.5 * plus(a, -h), plus(a, h), 0.0));
+  let t = reciprocal(plus(a, 2.125));
   let u = mul_add(a, t, -0.375);
   p = mul_add(mul_add(mul_add(mul_add(0.20925269, u, -0.21145952), u, -0.12665902), u, 0.020150973), u, 0.28541505);
   p = mul_add(mul_add(mul_add(p, u, 0.1111133), u, -0.76095444), u, 0.7752908);
-  let density = e * t;
-  let tail = density * p;
+  let density = product(e, t);
+  let tail = product(density, p);
   let far = select(mul_add(-density, p, 1.0), select(tail, 0.0, tail <= 1.1754944e-38), x < 0.0);
   return select(select(far, near, a < 1.0), x, is_nan(x));
 }`,

@@ -14,7 +14,7 @@ export const reciprocal: ScalarFunction = {
 fn reciprocal(x: f32) -> f32 {
   let guess = bitcast<f32>(0x7ef311c0u - bitcast<u32>(x));
   let e = mul_add(-x, guess, 0.999999);
-  let close = mul_add(guess * e, mul_add(e, e, 1.0 + e), guess);
+  let close = mul_add(product(guess, e), mul_add(e, e, plus(1.0, e)), guess);
   return mul_add(close, mul_add(-x, close, 1.0), close);
 }`,
   requires: [],

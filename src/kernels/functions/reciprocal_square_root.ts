@@ -15,17 +15,17 @@ export const reciprocalSquareRoot: ScalarFunction = {
   wgsl: /* wgsl */ `
 fn reciprocal_square_root(x: f32) -> f32 {
   let guess = bitcast<f32>(0x5f374780u - (bitcast<u32>(x) >> 1u));
-  let guess_error = mul_add(-x, guess * guess, 1.0);
-  let close = mul_add(guess * guess_error, mul_add(0.375, guess_error, 0.5), guess);
+  let guess_error = mul_add(-x, product(guess, guess), 1.0);
+  let close = mul_add(product(guess, guess_error), mul_add(0.375, guess_error, 0.5), guess);
   let y = bitcast<f32>(bitcast<u32>(close) & 0xfffff000u);
-  let square = y * y;
+  let square = product(y, y);
   let square_high = bitcast<f32>(bitcast<u32>(square) & 0xfffff000u);
   let x_high = bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
-  let square_low = square - square_high;
-  let x_low = x - x_high;
+  let square_low = plus(square, -square_high);
+  let x_low = plus(x, -x_high);
   let error = mul_add(-x_low, square_low,
     mul_add(-x_low, square_high, mul_add(-x_high, square_low, mul_add(-x_high, square_high, 1.0))));
-  return mul_add(y * error, mul_add(0.375, error, 0.5), y);
+  return mul_add(product(y, error), mul_add(0.375, error, 0.5), y);
 }`,
   requires: [],
   reference: (x) => 1 / Math.sqrt(x),

@@ -13,8 +13,8 @@ export const sigmoid: ScalarFunction = {
   wgsl: /* wgsl */ `
 fn sigmoid(x: f32) -> f32 {
   let e = exponential(-abs(x));
-  let rounded = reciprocal(1.0 + e);
-  let y = mul_add(rounded, mul_add(-rounded, e, 1.0 - rounded), rounded);
+  let close = reciprocal(plus(1.0, e));
+  let y = mul_add(close, mul_add(-close, e, plus(1.0, -close)), close);
   return select(select(y, e * y, x < 0.0), x, is_nan(x));
 }`,
   requires: [exponential, reciprocal],

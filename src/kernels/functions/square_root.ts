@@ -20,7 +20,7 @@ fn square_root(x: f32) -> f32 {
   let y = reciprocal_square_root(r);
   let s = mul_add(r, y, 0.0); // rounded here, and only here
   let s_high = bitcast<f32>(bitcast<u32>(s) & 0xfffff000u);
-  let s_low = s - s_high;
+  let s_low = plus(s, -s_high);
   let residual = mul_add(-s_low, s_low, mul_add(-2.0 * s_high, s_low, mul_add(-s_high, s_high, r)));
   let root = select(bitcast<i32>(mul_add(0.5 * y, residual, s)) + (half << 23u), 0, bits < 0x00800000u);
   // From infinity on, as integers: infinity, NaN, -0, which are their own roots, and the negative numbers, which have none.
