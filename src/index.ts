@@ -97,16 +97,36 @@ export { type FloatingFormat, type NumberFormat, roundTo } from './kernels/forma
 export type { Numerics } from './kernels/prelude.ts';
 export { type CompareOptions, type Comparison, compare, type ValueComparison } from './numerics/compare.ts';
 export type { ElementDifference, ElementStatistics } from './numerics/compare_elements.ts';
+export type { Interval } from './numerics/confidence.ts';
 export { digestValues, type ValueDigest, type ValueDigests } from './numerics/digest.ts';
 export type { Arithmetic } from './numerics/emulation/arithmetic.ts';
 export { type EmulationOptions, emulateForward } from './numerics/emulation/forward.ts';
 export { pairwise, reversed, segments, sequential } from './numerics/emulation/orders.ts';
 export { stochasticRounding } from './numerics/emulation/stochastic_rounding.ts';
+export { type ErrorFigures, errorFigures } from './numerics/error_figures.ts';
 export { NUMERICS_FIGURES, type NumericsFigure, type NumericsMap, numericsMap } from './numerics/error_map.ts';
 export type { Findings, PositionPrediction, Predictions } from './numerics/findings.ts';
 export { fromBits, fromHexFloat, nextDown, nextUp, toBits, toHexFloat, ulp, ulpDistance } from './numerics/float32.ts';
 export type { NamedValues, TensorInMemory } from './numerics/named_values.ts';
+export type { CasePrediction, Measured, StudyErrors } from './numerics/precision_measures.ts';
+export {
+  type ArithmeticCase,
+  type CaseResult,
+  type PrecisionCase,
+  type PrecisionStudy,
+  type PrecisionStudyOptions,
+  precisionStudy,
+  type RoundedCase,
+  type StudyProgress,
+} from './numerics/precision_study.ts';
+export type { BrokenValue, CaseSummary, KindErrors, PrecisionSummary } from './numerics/precision_summary.ts';
 export type { PredictionErrors } from './numerics/prediction_errors.ts';
+export {
+  type FollowedToken,
+  type PredictionFigures,
+  predictionFigures,
+  type TokenChange,
+} from './numerics/prediction_figures.ts';
 export { type ReferenceValue, referenceForward } from './numerics/reference.ts';
 export {
   type InputToken,
