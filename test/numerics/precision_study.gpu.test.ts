@@ -14,6 +14,7 @@ import {
   stochasticRounding,
 } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
+import { fixtureUrl } from '../fixtures.ts';
 import { canonicalWeights, randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
 import { firstDifference } from '../tensors.ts';
 
@@ -225,4 +226,35 @@ describe('an abort or a mistake', () => {
       await expect(precisionStudy(model, tokens, cases, { ...options, onProgress })).rejects.toThrow(message);
     }
   });
+});
+
+test('circuit-zoo: three bits less of significand make errors eight times as large, and another order of sums next to none', async () => {
+  using zoo = await Model.load(fixtureUrl('models/circuit-zoo'), { device: await testDevice() });
+  const { cases, summary } = await precisionStudy(
+    zoo,
+    'The capital of France is',
+    [
+      { name: 'one chain', arithmetic: sequential },
+      ...(['f16', 'bf16', 'fp8_e5m2'] as const).map((format) => ({ name: format, weights: [['*', format]] as const })),
+    ],
+    { names: ['blocks.*', 'logits'], token: zoo.toTokens(' Paris', { prependBos: false }) },
+  );
+  const logits = cases.map(({ values }) => values.find(({ name }) => name === 'logits')?.rmsRelative as number);
+  const [unrounded, chain, f16, bf16, fp8] = logits;
+  // 11, 8 and 3 bits: factors of 8 and 32, of errors that add up as chance has it.
+  expect(bf16 / f16).toBeGreaterThan(4);
+  expect(bf16 / f16).toBeLessThan(16);
+  expect(fp8 / bf16).toBeGreaterThan(16);
+  expect(fp8 / bf16).toBeLessThan(64);
+  expect(chain).toBeGreaterThan(unrounded);
+  expect(chain).toBeLessThan(f16 / 100);
+  expect(summary.cases.map(({ name }) => name)).toEqual(['fp8_e5m2', 'bf16', 'f16', 'one chain', 'unrounded']);
+  // It still knows the capital.
+  for (const { prediction } of cases) {
+    expect(prediction.tokens[0].want).toBeGreaterThan(0.99);
+    expect(prediction.tokens[0].got).toBeGreaterThan(0.99);
+  }
+  const first = summary.cases.map(({ firstBroken }) => firstBroken?.name);
+  // More than 1 %: from the first embedding on in FP8, nowhere else.
+  expect(first).toEqual(['blocks.0.hook_resid_pre', undefined, undefined, undefined, undefined]);
 });
