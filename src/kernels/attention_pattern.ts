@@ -2,14 +2,15 @@
 // The maximum is subtracted so that no exponential overflows; it is exact and free of order. A masked score weighs exactly
 // 0, wherever it stands; a row that is masked everywhere is all zeros, as in TransformerLens. A row with a NaN is all NaN, as in
 // PyTorch: max may or may not pass it on, its weight and the total do.
-// Order of the sum: segments and blocks of keys (kernel.ts), one invocation per block. One workgroup per row; exponentials
-// are computed twice (sum, then result) instead of being kept.
-// Source: Goodfellow et al. 2016, §4.1. Cost: 8 bytes, about 60 flops per element (two exponentials and a division of ours).
+// Order of the sum: segments and blocks of keys (kernel.ts). Many short rows have an invocation each; otherwise a row has a workgroup,
+// with an invocation for each segment. The bits are the same. Weights wait in `out` until the total is known.
+// Source: Goodfellow et al. 2016, §4.1. Cost: 16 bytes, about 40 flops per element (an exponential and a division of ours).
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { divide } from './functions/divide.ts';
 import { exponential } from './functions/exponential.ts';
 import {
   BLOCK,
+  type Dims,
   gamma,
   type Kernel,
   LINEAR_INDEX,
@@ -21,7 +22,15 @@ import {
   wgslFloat,
 } from './kernel.ts';
 
+/** Invocations in a workgroup: of one row, or with a row each. */
 const WORKGROUP = 32;
+
+/** From so many rows on, of at most so many keys, each row has one invocation: nobody waits for others at barriers. */
+const MANY_ROWS = 64;
+const SHORT_ROW = 1024;
+
+const hasInvocationPerRow = ({ batch, n_heads, pos, keys }: Dims) =>
+  batch * n_heads * pos >= MANY_ROWS && keys <= SHORT_ROW;
 
 export const attentionPattern: Kernel = {
   name: 'attention_pattern',
@@ -30,11 +39,10 @@ export const attentionPattern: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'n_heads', 'pos', 'keys'], element: 'f32' },
   ],
   functions: () => [divide, exponential],
-  wgsl: () => wgsl`
+  wgsl: ({ dims }) => wgsl`
 ${LINEAR_INDEX}
 const masked = ${wgslFloat(MASKED)};
-var<workgroup> partial: array<f32, ${WORKGROUP}>;
-// More blocks than invocations are added in rounds of ${WORKGROUP}: the order stays the same.
+fn row_count() -> u32 { return run.batch * n_heads * run.pos; }
 
 fn weight(score: f32, maximum: f32) -> f32 {
   if (is_nan(score)) { return score; }
@@ -42,52 +50,19 @@ fn weight(score: f32, maximum: f32) -> f32 {
   return exponential(score - maximum);
 }
 
-fn weight_block(begin: u32, end: u32, maximum: f32) -> f32 {
-  var block = 0.0;
-  for (var start = begin; start < end; start += ${SEGMENT}u) {
-    var segment = weight(scores[start], maximum);
-    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) {
-      segment = plus(segment, weight(scores[i], maximum));
-    }
-    block = plus(block, segment);
-  }
-  return block;
+fn share(weight: f32, total: f32) -> f32 {
+  if (bitcast<u32>(total) == 0u) { return 0.0; } // not a comparison of floats: it may be NaN
+  return stored(divide(weight, total));
 }
 
-@compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
-        @builtin(local_invocation_index) local: u32) {
-  let row = linear_index(workgroup, workgroups, 0u, 1u);
-  let rows = run.batch * n_heads * run.pos;
-  let is_stored = row < rows;
-  let first = min(row, rows - 1u) * run.keys;
-
-  var maximum = masked;
-  for (var key = local; key < run.keys; key += ${WORKGROUP}u) { maximum = max(maximum, scores[first + key]); }
-  partial[local] = maximum;
-  workgroupBarrier();
-  for (var i = 0u; i < ${WORKGROUP}u; i++) { maximum = max(maximum, partial[i]); }
-
-  var total = 0.0;
-  for (var round = 0u; round < run.keys; round += ${WORKGROUP * BLOCK}u) {
-    workgroupBarrier();
-    let begin = round + local * ${BLOCK}u;
-    partial[local] = weight_block(first + begin, first + min(begin + ${BLOCK}u, run.keys), maximum);
-    workgroupBarrier();
-    for (var i = 0u; i < ${WORKGROUP}u; i++) { total = plus(total, partial[i]); }
-  }
-
-  if (!is_stored) { return; }
-  for (var key = local; key < run.keys; key += ${WORKGROUP}u) {
-    if (bitcast<u32>(total) != 0u) { // not a comparison of floats: it may be NaN
-      out[first + key] = stored(divide(weight(scores[first + key], maximum), total));
-    } else {
-      out[first + key] = 0.0;
-    }
-  }
-}
+#if ${hasInvocationPerRow(dims)}
+${invocationPerRow()}
+#else
+${workgroupPerRow()}
+#endif
 `,
-  workgroups: ({ batch, n_heads, pos }) => linearWorkgroups(batch * n_heads * pos, 1),
+  workgroups: (dims) =>
+    linearWorkgroups(dims.batch * dims.n_heads * dims.pos, hasInvocationPerRow(dims) ? WORKGROUP : 1),
   reference: ({ scores }, { keys }) => {
     const out = new Float64Array(scores.length);
     for (let first = 0; first < scores.length; first += keys) {
@@ -124,3 +99,96 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     return { out: bound };
   },
 };
+
+function invocationPerRow(): string {
+  return wgsl`
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(workgroup, workgroups, local, ${WORKGROUP}u);
+  if (row >= row_count()) { return; }
+  let first = row * run.keys;
+  let end = first + run.keys;
+  var maximum = masked;
+  for (var i = first; i < end; i++) { maximum = max(maximum, scores[i]); }
+  var total = 0.0;
+  for (var begin = first; begin < end; begin += ${BLOCK}u) {
+    var block = 0.0;
+    for (var start = begin; start < min(begin + ${BLOCK}u, end); start += ${SEGMENT}u) {
+      var segment = 0.0;
+      for (var i = start; i < min(start + ${SEGMENT}u, end); i++) {
+        let term = weight(scores[i], maximum);
+        segment = plus(segment, term);
+        out[i] = term;
+      }
+      block = plus(block, segment);
+    }
+    total = plus(total, block);
+  }
+  for (var i = first; i < end; i++) { out[i] = share(out[i], total); }
+}
+`;
+}
+
+function workgroupPerRow(): string {
+  return wgsl`
+var<workgroup> partial: array<f32, ${WORKGROUP}>;
+var<workgroup> row_maximum: f32;
+var<workgroup> row_total: f32;
+// One invocation adds what all have found: on adapters that run them one after another that is less work than each for itself.
+// More segments than invocations are added in rounds of ${WORKGROUP}: the order stays the same.
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(workgroup, workgroups, 0u, 1u);
+  // Workgroups beyond the last row repeat it and store nothing: barriers stay in uniform control flow.
+  let is_stored = row < row_count();
+  let first = min(row, row_count() - 1u) * run.keys;
+
+  var maximum = masked;
+  for (var key = local; key < run.keys; key += ${WORKGROUP}u) { maximum = max(maximum, scores[first + key]); }
+  partial[local] = maximum;
+  workgroupBarrier();
+  if (local == 0u) {
+    for (var i = 1u; i < min(run.keys, ${WORKGROUP}u); i++) { maximum = max(maximum, partial[i]); }
+    row_maximum = maximum;
+  }
+  workgroupBarrier();
+  maximum = row_maximum;
+
+  for (var round = 0u; round < run.keys; round += ${WORKGROUP * SEGMENT}u) {
+    let begin = round + local * ${SEGMENT}u;
+    let end = min(begin + ${SEGMENT}u, run.keys);
+    var segment = 0.0;
+    for (var key = begin; key < end; key++) {
+      let term = weight(scores[first + key], maximum);
+      segment = plus(segment, term);
+      if (is_stored) { out[first + key] = term; }
+    }
+    partial[local] = segment;
+    workgroupBarrier();
+    if (local == 0u) {
+      var sum = select(0.0, row_total, round > 0u);
+      let count = min((run.keys - round + ${SEGMENT - 1}u) / ${SEGMENT}u, ${WORKGROUP}u);
+      for (var start = 0u; start < count; start += ${BLOCK / SEGMENT}u) {
+        var block = 0.0;
+        for (var i = start; i < min(start + ${BLOCK / SEGMENT}u, count); i++) { block = plus(block, partial[i]); }
+        sum = plus(sum, block);
+      }
+      row_total = sum;
+    }
+    workgroupBarrier();
+  }
+  let total = row_total;
+
+  if (!is_stored) { return; }
+  for (var round = 0u; round < run.keys; round += ${WORKGROUP * SEGMENT}u) {
+    let begin = round + local * ${SEGMENT}u;
+    for (var key = begin; key < min(begin + ${SEGMENT}u, run.keys); key++) {
+      out[first + key] = share(out[first + key], total);
+    }
+  }
+}
+`;
+}

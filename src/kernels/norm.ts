@@ -5,7 +5,8 @@
 // scale or the normalized value can be given instead of computed (somebody edited it).
 // `Pre` forms have no w: their output is `normalized`.
 // Two passes (mean, then centred squares), never E[x²] − E[x]²: at mean 1000 the one-pass form loses every digit.
-// Order: segments and blocks along d_model (kernel.ts), one invocation per block. One workgroup per row.
+// Order: segments and blocks along d_model (kernel.ts). Many rows have an invocation each; of a few, each has a workgroup, with an
+// invocation for each segment. The bits are the same.
 // Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450; Zhang, Sennrich 2019, arXiv:1910.07467.
 // Cost: 4 bytes read (cached for the later passes), 4 to 8 written, about 25 flops per element (the division is ours).
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
@@ -22,10 +23,17 @@ import {
   SMALLEST_NORMAL,
   sumRoundings,
   U,
+  type Variant,
   wgslFloat,
 } from './kernel.ts';
 
+/** Invocations in a workgroup: of one row, or with a row each. */
 const WORKGROUP = 32;
+
+/** From so many rows on, each row has one invocation: nobody waits for others at barriers. */
+const MANY_ROWS = 64;
+
+const hasInvocationPerRow = ({ batch, pos, copies = 1 }: Dims) => batch * pos * copies >= MANY_ROWS;
 
 /** Rows are positions, or copies of each (one for each head) where there is such an axis. */
 const rows = (dims: Dims, last: string) => ['batch', 'pos', ...('copies' in dims ? ['copies'] : []), last];
@@ -47,91 +55,57 @@ export const norm: Kernel = {
 ${LINEAR_INDEX}
 fn row_count() -> u32 { return run.batch * run.pos * ${dims.copies ?? 1}u; }
 
-const blocks = ${Math.ceil(dims.d_model / BLOCK)}u;
-var<workgroup> partial: array<f32, blocks>;
-
 #if ${options.centred}
-fn sum_block(begin: u32, end: u32) -> f32 {
-  var block = 0.0;
-  for (var start = begin; start < end; start += ${SEGMENT}u) {
-    var segment = x[start];
-    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) { segment = plus(segment, x[i]); }
-    block = plus(block, segment);
-  }
-  return block;
+fn sum_segment(begin: u32, end: u32) -> f32 {
+  var segment = x[begin];
+  for (var i = begin + 1u; i < end; i++) { segment = plus(segment, x[i]); }
+  return segment;
 }
 #endif
 
-fn square_block(begin: u32, end: u32, mean: f32) -> f32 {
-  var block = 0.0;
-  for (var start = begin; start < end; start += ${SEGMENT}u) {
-    let leading = plus(x[start], -mean);
-    var segment = product(leading, leading);
-    for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) {
-      let centred = plus(x[i], -mean);
-      segment = mul_add(centred, centred, segment);
-    }
-    block = plus(block, segment);
+fn square_segment(begin: u32, end: u32, mean: f32) -> f32 {
+  let leading = plus(x[begin], -mean);
+  var segment = product(leading, leading);
+  for (var i = begin + 1u; i < end; i++) {
+    let centred = plus(x[i], -mean);
+    segment = mul_add(centred, centred, segment);
   }
-  return block;
+  return segment;
 }
 
-// Every invocation adds all partial sums in order, so that all know the total.
-fn total() -> f32 {
-  var sum = 0.0;
-  for (var i = 0u; i < blocks; i++) { sum = plus(sum, partial[i]); }
-  return sum;
-}
+fn scale_of(squares: f32) -> f32 { return square_root(plus(divide(squares, f32(d_model)), ${wgslFloat(Number(options.eps))})); }
 
-@compute @workgroup_size(${WORKGROUP})
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
-        @builtin(local_invocation_index) local: u32) {
-  let row = linear_index(workgroup, workgroups, 0u, 1u);
-  // Workgroups beyond the last row repeat it and store nothing: barriers stay in uniform control flow.
-  let is_stored = row < row_count();
-  let first = min(row, row_count() - 1u) * d_model;
-  var mean = 0.0;
-  #if ${options.centred && !has('given_normalized')}
-  for (var i = local; i < blocks; i += ${WORKGROUP}u) {
-    partial[i] = sum_block(first + i * ${BLOCK}u, first + min((i + 1u) * ${BLOCK}u, d_model));
-  }
-  workgroupBarrier();
-  mean = divide(total(), f32(d_model));
-  workgroupBarrier();
-  #endif
-  #if ${has('given_normalized')}
-  let row_scale = 1.0; // not needed any more
-  #elif ${has('given_scale')}
-  let row_scale = given_scale[min(row, row_count() - 1u)];
-  #else
-  for (var i = local; i < blocks; i += ${WORKGROUP}u) {
-    partial[i] = square_block(first + i * ${BLOCK}u, first + min((i + 1u) * ${BLOCK}u, d_model), mean);
-  }
-  workgroupBarrier();
-  let row_scale = square_root(divide(total(), f32(d_model)) + ${wgslFloat(Number(options.eps))});
-  #endif
-  if (!is_stored) { return; }
+fn store_scale(row: u32, row_scale: f32) {
   #if ${has('scale')}
-  if (local == 0u) { scale[row] = stored(row_scale); }
+  scale[row] = stored(row_scale);
   #endif
-  for (var i = local; i < d_model; i += ${WORKGROUP}u) {
-    #if ${has('given_normalized')}
-    let value = given_normalized[first + i];
-    #else
-    let value = stored(divide(plus(x[first + i], -mean), row_scale));
-    #endif
-    #if ${has('normalized')}
-    normalized[first + i] = value;
-    #endif
-    #if ${has('out') && has('b')}
-    out[first + i] = stored(mul_add(value, w[i], b[i]));
-    #elif ${has('out')}
-    out[first + i] = stored(value * w[i]);
-    #endif
-  }
 }
+
+// Element i of the row that begins at first.
+fn store_element(first: u32, i: u32, mean: f32, row_scale: f32) {
+  #if ${has('given_normalized')}
+  let value = given_normalized[first + i];
+  #else
+  let value = stored(divide(plus(x[first + i], -mean), row_scale));
+  #endif
+  #if ${has('normalized')}
+  normalized[first + i] = value;
+  #endif
+  #if ${has('out') && has('b')}
+  out[first + i] = stored(mul_add(value, w[i], b[i]));
+  #elif ${has('out')}
+  out[first + i] = stored(value * w[i]);
+  #endif
+}
+
+#if ${hasInvocationPerRow(dims)}
+${invocationPerRow(Boolean(options.centred), has)}
+#else
+${workgroupPerRow(Boolean(options.centred), has, dims.d_model)}
+#endif
 `,
-  workgroups: ({ batch, pos, copies = 1 }) => linearWorkgroups(batch * pos * copies, 1),
+  workgroups: (dims) =>
+    linearWorkgroups(dims.batch * dims.pos * (dims.copies ?? 1), hasInvocationPerRow(dims) ? WORKGROUP : 1),
   reference: ({ x, w, b, given_scale, given_normalized }, { d_model }, { centred, eps }) => {
     const rows = x.length / d_model;
     const scale = new Float64Array(rows);
@@ -185,3 +159,98 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     return { scale, normalized, out };
   },
 };
+
+function invocationPerRow(centred: boolean, has: Variant['has']): string {
+  return wgsl`
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(workgroup, workgroups, local, ${WORKGROUP}u);
+  if (row >= row_count()) { return; }
+  let first = row * d_model;
+  var mean = 0.0;
+  #if ${centred && !has('given_normalized')}
+  ${sumOfRow('sum', (begin, end) => `sum_segment(${begin}, ${end})`)}
+  mean = divide(sum, f32(d_model));
+  #endif
+  #if ${has('given_normalized')}
+  let row_scale = 1.0; // not needed any more
+  #elif ${has('given_scale')}
+  let row_scale = given_scale[row];
+  #else
+  ${sumOfRow('squares', (begin, end) => `square_segment(${begin}, ${end}, mean)`)}
+  let row_scale = scale_of(squares);
+  #endif
+  store_scale(row, row_scale);
+  for (var i = 0u; i < d_model; i++) { store_element(first, i, mean, row_scale); }
+}
+`;
+}
+
+/** WGSL that adds up the segments of the row that begins at `first`. */
+function sumOfRow(sum: string, segment: (begin: string, end: string) => string): string {
+  return wgsl`
+  var ${sum} = 0.0;
+  for (var begin = 0u; begin < d_model; begin += ${BLOCK}u) {
+    var block = 0.0;
+    for (var start = begin; start < min(begin + ${BLOCK}u, d_model); start += ${SEGMENT}u) {
+      block = plus(block, ${segment('first + start', `first + min(start + ${SEGMENT}u, d_model)`)});
+    }
+    ${sum} = plus(${sum}, block);
+  }
+`;
+}
+
+function workgroupPerRow(centred: boolean, has: Variant['has'], d_model: number): string {
+  return wgsl`
+const segments = ${Math.ceil(d_model / SEGMENT)}u;
+var<workgroup> partial: array<f32, segments>;
+var<workgroup> row_total: f32;
+
+// One invocation adds the partial sums, in order, and all know the total: on adapters that run invocations one after another that
+// is less work than each for itself.
+fn total(local: u32) -> f32 {
+  workgroupBarrier();
+  if (local == 0u) {
+    var sum = 0.0;
+    for (var start = 0u; start < segments; start += ${BLOCK / SEGMENT}u) {
+      var block = 0.0;
+      for (var i = start; i < min(start + ${BLOCK / SEGMENT}u, segments); i++) { block = plus(block, partial[i]); }
+      sum = plus(sum, block);
+    }
+    row_total = sum;
+  }
+  workgroupBarrier();
+  return row_total;
+}
+
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let row = linear_index(workgroup, workgroups, 0u, 1u);
+  // Workgroups beyond the last row repeat it and store nothing: barriers stay in uniform control flow.
+  let is_stored = row < row_count();
+  let first = min(row, row_count() - 1u) * d_model;
+  var mean = 0.0;
+  #if ${centred && !has('given_normalized')}
+  for (var i = local; i < segments; i += ${WORKGROUP}u) {
+    partial[i] = sum_segment(first + i * ${SEGMENT}u, first + min((i + 1u) * ${SEGMENT}u, d_model));
+  }
+  mean = divide(total(local), f32(d_model));
+  #endif
+  #if ${has('given_normalized')}
+  let row_scale = 1.0; // not needed any more
+  #elif ${has('given_scale')}
+  let row_scale = given_scale[min(row, row_count() - 1u)];
+  #else
+  for (var i = local; i < segments; i += ${WORKGROUP}u) {
+    partial[i] = square_segment(first + i * ${SEGMENT}u, first + min((i + 1u) * ${SEGMENT}u, d_model), mean);
+  }
+  let row_scale = scale_of(total(local));
+  #endif
+  if (!is_stored) { return; }
+  if (local == 0u) { store_scale(row, row_scale); }
+  for (var i = local; i < d_model; i += ${WORKGROUP}u) { store_element(first, i, mean, row_scale); }
+}
+`;
+}

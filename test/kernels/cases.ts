@@ -215,8 +215,9 @@ const NORM = casesOf(norm, [
   ...hard('x', normCase('LNPre', [3, 5], 128)),
   ...hard('x', normCase('RMSPre', [3, 5], 65)),
   { ...normCase('LN', [3, 5], 128), options: { centred: true, eps: 1e-12 }, fillings: { x: 'mean 1000' } },
-  // More rows than one dimension of a dispatch has workgroups.
-  normCase('RMS', [1, 65_537], 3),
+  // Many rows: an invocation each.
+  ...(['LN', 'RMS', 'LNPre'] as const).map((type, i) => normCase(type, [3, 33], [65, 128, 7][i])),
+  ...hard('x', normCase('LN', [3, 33], 128)),
 ]);
 
 const matmulCase = ([batch, pos]: readonly [number, number], d_in: number, d_out: number): Draft => ({

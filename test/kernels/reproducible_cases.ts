@@ -164,6 +164,7 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
     normDraft(2, 500, 128, true),
     normDraft(1, 100, 2049, true),
     normDraft(3, 100, 65, false),
+    normDraft(3, 11, 129, true),
     {
       ...normDraft(2, 100, 65, true),
       given: ['given_scale'],
