@@ -9,6 +9,7 @@ import { testDevice } from '../device.ts';
 import { compare } from '../kernels/compare.ts';
 import { canonicalWeights, randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
 import { normal, seeded } from '../random.ts';
+import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 
 type Values = Map<string, Tensor>;
@@ -44,7 +45,12 @@ function dependents(graph: Graph, written: string): Set<string> {
   return changed;
 }
 
-const CONFIGS = ['gpt2', 'llama', 'hooked RMSPre, partial rotary, gated with b_in', 'hooked without norms or MLP'];
+const CONFIGS = inChromeEvery(4, [
+  'hooked RMSPre, partial rotary, gated with b_in',
+  'gpt2',
+  'llama',
+  'hooked without norms or MLP',
+]);
 
 describe.each(CONFIGS)('%s', (config) => {
   const checkpoint = tinyModel(TINY_CONFIGS[config], 11);
