@@ -1,5 +1,14 @@
-// The doctor's real check: a small model computed on the adapter, every value compared with float64, and twice for equal bits.
-import { type ActivationCache, Model, type ModelInMemory, type ReferenceValue, referenceForward } from '../index.ts';
+// The doctor's real check: a small model computed on the adapter, every value compared with float64, twice for equal bits, and in
+// reproducible mode against the emulation.
+import {
+  type ActivationCache,
+  emulateForward,
+  Model,
+  type ModelInMemory,
+  type Numerics,
+  type ReferenceValue,
+  referenceForward,
+} from '../index.ts';
 
 export interface CheckResult {
   readonly ok: boolean;
@@ -76,12 +85,23 @@ export async function checkDevice(device: GPUDevice, signal: AbortSignal): Promi
     const small = checkModel();
     const model = await Model.load(small, { device, signal });
     try {
-      const first = await readAll(model);
-      const second = await readAll(model);
+      const first = await readAll(model, 'fast');
+      const second = await readAll(model, 'fast');
       const weights = new Map(Object.entries(small.tensors).map(([name, { data }]) => [name, data]));
       // With the engine's own values given, each bound is that of one operation.
       const reference = referenceForward(model.config, weights, [TOKENS], first);
-      return done(reference.size, [...compareWithReference(first, reference), ...compareBits(first, second)]);
+      const emulated = new Map(
+        [...emulateForward(model.config, weights, [TOKENS])].map(([name, { data }]) => [name, data]),
+      );
+      return done(reference.size, [
+        ...compareWithReference(first, reference),
+        ...compareBits(first, second, 'two runs of the same tokens differ'),
+        ...compareBits(
+          emulated,
+          await readAll(model, 'reproducible'),
+          'reproducible bits differ from the emulated ones',
+        ),
+      ]);
     } finally {
       model.destroy();
     }
@@ -91,8 +111,8 @@ export async function checkDevice(device: GPUDevice, signal: AbortSignal): Promi
   }
 }
 
-async function readAll(model: Model): Promise<Map<string, Float32Array>> {
-  const { cache } = await model.runWithCache(TOKENS);
+async function readAll(model: Model, numerics: Numerics): Promise<Map<string, Float32Array>> {
+  const { cache } = await model.runWithCache(TOKENS, { numerics });
   try {
     return await readCache(cache);
   } finally {
@@ -129,11 +149,16 @@ export function compareWithReference(
   return problems;
 }
 
-function compareBits(first: ReadonlyMap<string, Float32Array>, second: ReadonlyMap<string, Float32Array>): string[] {
+/** `problem` for every value that has other bits. */
+export function compareBits(
+  first: ReadonlyMap<string, Float32Array>,
+  second: ReadonlyMap<string, Float32Array>,
+  problem: string,
+): string[] {
   const bits = (data: Float32Array | undefined) => data && new Uint32Array(data.buffer, data.byteOffset, data.length);
   return [...first.keys()].flatMap((name) => {
     const [a, b] = [bits(first.get(name)), bits(second.get(name))];
     const isSame = a !== undefined && b?.length === a.length && a.every((word, i) => word === b[i]);
-    return isSame ? [] : [`${name}: two runs of the same tokens differ`];
+    return isSame ? [] : [`${name}: ${problem}`];
   });
 }

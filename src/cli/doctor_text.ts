@@ -49,7 +49,7 @@ function formatCheck({ ok, values, problems, elapsedMs }: CheckResult): string[]
   }
   return [
     `check     OK: all ${values} values of a small model are within their error bounds of float64, ` +
-      `and two runs gave the same bits (${elapsedMs.toFixed(0)} ms)`,
+      `two runs gave the same bits, and reproducible ones those of the emulation (${elapsedMs.toFixed(0)} ms)`,
   ];
 }
 

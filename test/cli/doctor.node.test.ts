@@ -1,7 +1,7 @@
 // `hyaline doctor`, run as a user runs it, and the check inside it, which must be able to fail.
 import { expect, test } from 'vitest';
 import { type DoctorReport, examineNumbers } from '../../src/cli/doctor.ts';
-import { checkModel, compareWithReference } from '../../src/cli/doctor_check.ts';
+import { checkModel, compareBits, compareWithReference } from '../../src/cli/doctor_check.ts';
 import { examineModel } from '../../src/cli/doctor_model.ts';
 import { formatDoctor } from '../../src/cli/doctor_text.ts';
 import { explainFingerprint } from '../../src/cli/fingerprint_text.ts';
@@ -112,4 +112,13 @@ test('the small model of the check has no zero weight that would hide a kernel',
   for (const [name, { data }] of Object.entries(checkModel().tensors)) {
     expect([name, data.every((x) => x !== 0 && Math.abs(x) <= 0.5)]).toEqual([name, true]);
   }
+});
+
+test('the check sees one bit, and a value that is missing', () => {
+  const one = new Map([['logits', Float32Array.of(1, 2)]]);
+  expect(compareBits(one, new Map([['logits', Float32Array.of(1, 2)]]), 'differs')).toEqual([]);
+  expect(compareBits(one, new Map([['logits', Float32Array.of(1, 2 + 2 ** -22)]]), 'differs')).toEqual([
+    'logits: differs',
+  ]);
+  expect(compareBits(one, new Map(), 'differs')).toEqual(['logits: differs']);
 });
