@@ -90,7 +90,7 @@ export class Runtime {
   }
 
   /**
-   * Gets ready for numerics: measures what reproducible ones need.
+   * Gets ready for numerics: measures what reproducible ones need, the first time on a device. Runs do it by themselves.
    * @throws Error where the adapter cannot have them
    */
   async prepareNumerics(numerics: Numerics): Promise<void> {
@@ -144,6 +144,7 @@ export class Runtime {
    */
   async run(request: RunRequest, input: RunInput): Promise<Frame> {
     const complete = this.complete(request);
+    await this.prepareNumerics(complete.numerics);
     try {
       return await this.attempt(complete, input);
     } catch (error) {

@@ -227,7 +227,6 @@ export class Model {
     const { batch, pos, ids } = tokens;
     const past = options.keyValueCache;
     const numerics = checkNumerics(options.numerics ?? this.numerics);
-    await this.runtime.prepareNumerics(numerics);
     const keys = past ? checkCache(past, tokens, this.config) : pos;
     const text = past && { firstPos: past.lengths, nCtx: this.config.nCtx };
     const names = options.capture === undefined ? [] : this.computed(options.capture, range);

@@ -24,9 +24,10 @@ export async function runUnembedding(
   const [batch, pos] = [rows.length, positions.length];
   if (batch * pos === 0) throw new Error(`unembed: no position of ${value.name} is selected.`);
   const last = `blocks.${nLayers - 1}.hook_resid_post`;
+  const { numerics } = value;
   const run = (stream: GPUBuffer) =>
     runtime.run(
-      { numerics: value.numerics, batch, pos, capture: [LOGITS], given: [last] },
+      { numerics, batch, pos, capture: [LOGITS], given: [last] },
       { ids: new Uint32Array(batch * pos), given: new Map([[last, stream]]) },
     );
   const release = value.hold();
