@@ -51,7 +51,11 @@ export async function logitLens(
     const [batchRows, positions] = selectedIndices(value, { batch, pos });
     const frame = await runUnembedding(model.runtime, model.config, value, { batch, pos });
     try {
-      const logits = { buffer: frame.buffer(LOGITS), rows: batchRows.length * positions.length };
+      const logits = {
+        buffer: frame.buffer(LOGITS),
+        rows: batchRows.length * positions.length,
+        numerics: frame.plan.numerics,
+      };
       const tops = await topTokensOnGpu(model, logits, k);
       const match = /^blocks\.(\d+)\./.exec(name);
       const layer = match ? Number(match[1]) : null;

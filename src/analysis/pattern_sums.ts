@@ -38,19 +38,19 @@ export async function patternSums(
   const { memory } = runtime;
   const { batch, pos } = patternShape(model, cache);
   const values = layers.map((layer) => cache.get(`blocks.${layer}.attn.hook_pattern`));
-  const patterns = values.map((value) => value.buffer);
+  const patterns = values.map(({ buffer, numerics }) => ({ buffer, numerics }));
   // They stay until all is computed, even if the cache is destroyed meanwhile.
   const releases = values.map((value) => value.hold());
   const count = batch * config.nHeads * pos;
   const dims = { batch, pos, n_heads: config.nHeads };
   const computed = memory.withStorage('detection', weights, (detection) =>
     Promise.all(
-      patterns.map(async (pattern) => {
+      patterns.map(async ({ buffer: pattern, numerics }) => {
         const sums = { matched: NOTHING, total: NOTHING, difference: NOTHING };
         for (const output of outputs) {
           sums[output] = await memory.withStorage(output, 4 * count, async (out) => {
             const has = (binding: string) => binding === 'pattern' || binding === 'detection' || binding === output;
-            const variant = { dims, options: { excludeBos, excludeCurrentToken }, has };
+            const variant = { numerics, dims, options: { excludeBos, excludeCurrentToken }, has };
             await runtime.dispatch(patternMatch, variant, { pattern, detection, [output]: out });
             return new Float32Array(await memory.read(out, 4 * count));
           });

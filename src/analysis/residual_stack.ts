@@ -107,13 +107,14 @@ export class ResidualStack {
     const pieces = [...parts, ...remainder].flatMap((part) => this.pieces(part));
     const how = norm.kind === 'frozen' ? { ...norm, scale: norm.scale.buffer } : norm;
     // Every value of the cache is of the same run: it stays until all is computed, even if the cache is destroyed meanwhile.
+    const { numerics } = streamOf(given);
     const release = streamOf(given).hold();
     const computed = model.runtime.memory.withStorage('rows', rows, async (rowBuffer) => {
       let at = 0;
       const reads = pieces.map(async (part) => {
         const begin = at * rowWidth;
         at += part.elements.length;
-        const use = { output, norm: how, directions, rows: rowBuffer, rowCount: rows.length, sourceRows };
+        const use = { numerics, output, norm: how, directions, rows: rowBuffer, rowCount: rows.length, sourceRows };
         result.set(await computePart(model, part, use), begin);
       });
       // The buffers are in use until all have ended, also when one fails.

@@ -1,8 +1,9 @@
 // How the components of a residual stack are computed: where their vectors lie, and the kernel dispatched on them.
 import type { CachedValue } from '../hooks/activation_cache.ts';
 import type { Model } from '../hooks/model.ts';
-import type { Kernel } from '../kernels/kernel.ts';
+import type { Kernel, Variant } from '../kernels/kernel.ts';
 import { norm } from '../kernels/norm.ts';
+import type { Numerics } from '../kernels/prelude.ts';
 import { residualStack } from '../kernels/residual_stack.ts';
 
 /** Components that lie together. */
@@ -37,6 +38,8 @@ export interface Directions {
 export type StackOutput = 'vectors' | 'projected';
 
 export interface StackUse {
+  /** Those of the run that the components are of. */
+  readonly numerics: Numerics;
   readonly output: StackOutput;
   readonly norm: StackNorm<GPUBuffer>;
   readonly directions?: Directions;
@@ -121,7 +124,7 @@ async function computeNormed(
   return memory.withStorage('vectors', 4 * count, async (vectors) => {
     await dispatchStack(model, elements, place, { ...use, output: 'vectors', norm: { kind: 'none' } }, vectors);
     return memory.withStorage('normed vectors', 4 * count, async (normed) => {
-      await dispatchFinalNorm(model, vectors, normed, [elements.length, use.rowCount]);
+      await dispatchFinalNorm(model, use, { vectors, normed, components: elements.length });
       if (use.output === 'vectors') return new Float32Array(await memory.read(normed, 4 * count));
       const inOrder = Array.from({ length: Math.max(elements.length, use.rowCount) }, (_, i) => i);
       const sizes = { ...UNWEIGHTED, x_elements: count, component_stride: use.rowCount * dModel, row_stride: dModel };
@@ -141,7 +144,7 @@ async function dispatchStack(
   model: Model,
   elements: readonly number[],
   { buffers, sizes }: Place,
-  { output, norm: how, directions, rows, rowCount, sourceRows }: StackUse,
+  { numerics, output, norm: how, directions, rows, rowCount, sourceRows }: StackUse,
   out: GPUBuffer,
 ): Promise<void> {
   const { runtime, config } = model;
@@ -161,6 +164,7 @@ async function dispatchStack(
           direction_stride: (onto?.rows ?? 1) > 1 ? config.dModel : 0,
         },
         options: { centred: how.kind === 'frozen' && how.centred },
+        numerics,
       },
       {
         ...buffers,
@@ -178,9 +182,8 @@ async function dispatchStack(
 
 async function dispatchFinalNorm(
   model: Model,
-  x: GPUBuffer,
-  out: GPUBuffer,
-  [batch, pos]: readonly [number, number],
+  { numerics, rowCount }: StackUse,
+  { vectors, normed, components }: { vectors: GPUBuffer; normed: GPUBuffer; components: number },
 ): Promise<void> {
   const { runtime, config } = model;
   const type = config.finalNormalizationType;
@@ -189,14 +192,15 @@ async function dispatchFinalNorm(
     model,
     norm,
     {
-      dims: { batch, pos, d_model: config.dModel, one: 1 },
+      dims: { batch: components, pos: rowCount, d_model: config.dModel, one: 1 },
       options: { centred: type === 'LN' || type === 'LNPre', eps: config.eps },
+      numerics,
     },
     {
-      x,
+      x: vectors,
       w: isAffine ? runtime.weight('ln_final.w')?.buffers[0] : undefined,
       b: isAffine ? runtime.weight('ln_final.b')?.buffers[0] : undefined,
-      [isAffine ? 'out' : 'normalized']: out,
+      [isAffine ? 'out' : 'normalized']: normed,
     },
   );
 }
@@ -205,10 +209,10 @@ async function dispatchFinalNorm(
 async function dispatchPresent(
   { runtime }: Model,
   kernel: Kernel,
-  { dims, options }: { dims: Readonly<Record<string, number>>; options: Readonly<Record<string, number | boolean>> },
+  how: Pick<Variant, 'dims' | 'options'> & Pick<StackUse, 'numerics'>,
   buffers: Readonly<Record<string, GPUBuffer | undefined>>,
 ): Promise<void> {
   const present: Record<string, GPUBuffer> = {};
   for (const [name, buffer] of Object.entries(buffers)) if (buffer) present[name] = buffer;
-  await runtime.dispatch(kernel, { dims, options, has: (binding) => binding in present }, present);
+  await runtime.dispatch(kernel, { ...how, has: (binding) => binding in present }, present);
 }

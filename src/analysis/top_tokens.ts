@@ -1,6 +1,7 @@
 // What a model predicts: the most probable next tokens of logits, on the CPU in float64, or on the GPU.
 import type { Model } from '../hooks/model.ts';
 import type { Tensor } from '../hooks/tensor.ts';
+import type { Numerics } from '../kernels/prelude.ts';
 import { topTokensKernel } from '../kernels/top_tokens.ts';
 
 export interface TokenProbability {
@@ -48,11 +49,11 @@ export function topTokens(
 /**
  * The same for every row of logits that lie on the GPU: the same tokens and logits, probabilities to within float32. Copies
  * 8·k + 4 bytes per row.
- * @param logits `buffer` of `rows` rows of d_vocab_out
+ * @param logits `buffer` of `rows` rows of d_vocab_out, and the numerics of their run
  */
 export async function topTokensOnGpu(
   model: Model,
-  { buffer, rows }: { readonly buffer: GPUBuffer; readonly rows: number },
+  { buffer, rows, numerics }: { readonly buffer: GPUBuffer; readonly rows: number; readonly numerics: Numerics },
   k: number,
 ): Promise<TokenProbability[][]> {
   const { runtime, config, tokenizer } = model;
@@ -61,7 +62,7 @@ export async function topTokensOnGpu(
   const dims = { batch: 1, pos: rows, d_vocab_out: config.dVocabOut, k: count, fields: 2 };
   return memory.withStorage('top tokens', 8 * rows * count, (top) =>
     memory.withStorage('softmax totals', 4 * rows, async (total) => {
-      const variant = { dims, options: {}, has: () => true };
+      const variant = { numerics, dims, options: {}, has: () => true };
       await runtime.dispatch(topTokensKernel, variant, { logits: buffer, top, total });
       const [pairs, totals] = await Promise.all([memory.read(top, 8 * rows * count), memory.read(total, 4 * rows)]);
       const [chosen, sums] = [new Float32Array(pairs), new Float32Array(totals)];

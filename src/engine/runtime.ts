@@ -220,14 +220,18 @@ export class Runtime {
     }
   }
 
-  /** Dispatches one kernel on buffers of the caller. For what is not part of a plan: statistics, tests, benchmarks. */
+  /**
+   * Dispatches one kernel on buffers of the caller. For what is not part of a plan: statistics, means, attributions. What is
+   * computed of a run's values has that run's numerics.
+   */
   async dispatch(
     kernel: Kernel,
-    variant: Omit<Variant, 'arithmetic'>,
+    { numerics, ...variant }: Omit<Variant, 'arithmetic'> & { readonly numerics: Numerics },
     buffers: Readonly<Record<string, GPUBuffer>>,
   ): Promise<void> {
     this.check();
-    const arithmetic = this.numerics === 'fast' ? 'fast' : this.reproducible;
+    await this.prepareNumerics(numerics);
+    const arithmetic = numerics === 'fast' ? 'fast' : this.reproducible;
     const complete = { ...variant, arithmetic } as const;
     await dispatchKernel(this.memory, this.pipelines, kernel, complete, buffers);
   }

@@ -89,16 +89,17 @@ export class CachedValue {
 
   /**
    * Mean, standard deviation, minimum, maximum, norm and counts, computed on the GPU; 36 bytes are copied for every 256
-   * elements. NaN, infinite and masked elements are counted and left out of the rest.
+   * elements, with the numerics of the value's run. NaN, infinite and masked elements are counted and left out of the rest.
    */
   async stats(): Promise<Statistics> {
-    const { runtime, elementCount } = this;
+    const { runtime, numerics, elementCount } = this;
     const chunks = Math.ceil(elementCount / CHUNK);
     const dims = { batch: 1, pos: elementCount, chunks, fields: SUMMARY.length };
     const release = this.hold();
     const out = runtime.memory.createStorage('statistics', 4 * chunks * SUMMARY.length);
     try {
-      await runtime.dispatch(statistics, { dims, options: {}, has: () => true }, { x: this.buffer, out });
+      const variant = { numerics, dims, options: {}, has: () => true };
+      await runtime.dispatch(statistics, variant, { x: this.buffer, out });
       const summaries = await runtime.memory.read(out, 4 * chunks * SUMMARY.length);
       return mergeSummaries(new Float32Array(summaries));
     } finally {

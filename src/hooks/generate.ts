@@ -6,7 +6,9 @@ import { type Choice, checkSampling, chooseToken, type SamplingOptions, uniformA
 import type { Tensor } from './tensor.ts';
 import { padRows, type TokenInput, tokenRows } from './tokens.ts';
 
-export interface GenerateOptions extends SamplingOptions, Pick<RunOptions, 'hooks' | 'signal' | 'prependBos'> {
+export interface GenerateOptions
+  extends SamplingOptions,
+    Pick<RunOptions, 'hooks' | 'numerics' | 'signal' | 'prependBos'> {
   /** Most tokens to add to each row (default 64); fewer where the context ends before. */
   readonly maxNewTokens?: number;
   /** A row ends with any of these (default: the checkpoint's end-of-text tokens). The token is part of the result, not of the text. */

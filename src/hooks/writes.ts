@@ -7,6 +7,7 @@ import type { RunRequest, Runtime } from '../engine/runtime.ts';
 import { axisMapLength, ROW_FIELDS } from '../kernels/edit.ts';
 import { MASKED } from '../kernels/kernel.ts';
 import { mean } from '../kernels/mean.ts';
+import type { Numerics } from '../kernels/prelude.ts';
 import { CachedValue } from './activation_cache.ts';
 import type { HookEntry, HookFunction, Intervention, MeanOf } from './interventions.ts';
 import type { HookNames } from './names.ts';
@@ -281,7 +282,8 @@ export async function runWithWrites(
   const releases = edits.flatMap(sourcesOf).map((source) => source.hold());
   try {
     const data: EditData[] = [];
-    for (const edit of edits) data.push(await editData(runtime, edit, means));
+    const numerics = request.numerics ?? runtime.numerics;
+    for (const edit of edits) data.push(await editData({ runtime, numerics, means }, edit));
     return await runtime.run({ ...request, writes: planned }, { ...input, edits: data });
   } finally {
     for (const buffer of means) runtime.memory.destroy(buffer);
@@ -298,7 +300,15 @@ function sourcesOf(edit: Edit): CachedValue[] {
   });
 }
 
-async function editData(runtime: Runtime, edit: Edit, means: GPUBuffer[]): Promise<EditData> {
+/** The run that edits are for. */
+interface EditedRun {
+  readonly runtime: Runtime;
+  readonly numerics: Numerics;
+  /** Buffers to destroy after it. */
+  readonly means: GPUBuffer[];
+}
+
+async function editData(run: EditedRun, edit: Edit): Promise<EditData> {
   if (edit.kind === 'javascript') {
     const call = async (raw: Float32Array<ArrayBuffer>) => {
       let data = raw;
@@ -310,7 +320,7 @@ async function editData(runtime: Runtime, edit: Edit, means: GPUBuffer[]): Promi
   const operands: OperandPart[] = [];
   let offset = 0;
   for (const { data, elements } of edit.operands) {
-    operands.push({ data: await operandData(runtime, edit.place, data, means), elements, offset });
+    operands.push({ data: await operandData(run, edit.place, data), elements, offset });
     offset += elements;
   }
   const [batch, ...shape] = edit.place.shape;
@@ -333,17 +343,16 @@ async function editData(runtime: Runtime, edit: Edit, means: GPUBuffer[]): Promi
 }
 
 async function operandData(
-  runtime: Runtime,
+  { runtime, numerics, means }: EditedRun,
   place: Place,
   data: OperandData,
-  means: GPUBuffer[],
 ): Promise<Float32Array<ArrayBuffer> | GPUBuffer> {
   if (data instanceof Float32Array) return toGpu(place, data);
   if (data instanceof CachedValue) return data.buffer;
   const { source, outer, rows, columns } = data;
   const out = runtime.memory.createStorage('mean', 4 * outer * columns);
   means.push(out);
-  const variant = { dims: { batch: outer, pos: rows, columns }, options: {}, has: () => true };
+  const variant = { numerics, dims: { batch: outer, pos: rows, columns }, options: {}, has: () => true };
   await runtime.dispatch(mean, variant, { x: source.buffer, out });
   return out;
 }

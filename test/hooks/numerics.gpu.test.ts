@@ -1,0 +1,114 @@
+// Which numerics a run has, and what is computed of its values: its own, whatever the model was loaded with and ran before.
+import { describe, expect, test } from 'vitest';
+import {
+  accumulatedResid,
+  detectHead,
+  logitLens,
+  Model,
+  meanAblate,
+  type Numerics,
+  type RunOptions,
+  scale,
+} from '../../src/index.ts';
+import { add } from '../../src/kernels/add.ts';
+import { kernelSource } from '../../src/kernels/kernel.ts';
+import { testDevice } from '../device.ts';
+import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
+
+const MODES: readonly Numerics[] = ['fast', 'reproducible'];
+const checkpoint = tinyModel(TINY_CONFIGS.gpt2, 81);
+const NAME = 'blocks.0.hook_mlp_out';
+
+/** A line that only fast kernels have. */
+const FAST = 'fn mul_add(a: f32, b: f32, c: f32) -> f32 { return fma(a, b, c); }';
+
+const load = async (numerics: Numerics) => Model.load(checkpoint, { device: await testDevice(), numerics });
+
+/** −1 times 0 has a sign, and loses it where reproducible kernels store it. */
+const NEGATIVE_ZEROS: RunOptions['hooks'] = [
+  [NAME, scale(0)],
+  [NAME, scale(-1)],
+];
+
+async function storedBits(model: Model, options: RunOptions): Promise<number[]> {
+  const tokens = randomTokens(model.config, 1, 3, 82);
+  const { cache } = await model.runWithCache(tokens, { names: NAME, hooks: NEGATIVE_ZEROS, ...options });
+  const { data } = await cache.read(NAME, { as: 'bits' });
+  cache.destroy();
+  return [...new Set(data)];
+}
+
+test.each(MODES)('a run of a model that was loaded with %s has those it asks for, in any order', async (loaded) => {
+  using model = await load(loaded);
+  for (const numerics of [...MODES, ...MODES, undefined]) {
+    const isFast = (numerics ?? loaded) === 'fast';
+    const bits = await storedBits(model, { numerics });
+    expect(bits.includes(0x80000000), `asked for ${numerics}`).toBe(isFast);
+    if (!isFast) expect(bits).toEqual([0]);
+  }
+});
+
+test('means, statistics, lenses, stacks and head scores of a reproducible run are reproducible too', async () => {
+  expect(kernelSource(add, { dims: {}, options: {}, arithmetic: 'fast', has: () => true })).toContain(FAST);
+  using model = await load('fast');
+  const { pipelines } = model.runtime;
+  const get = pipelines.get;
+  const fast = new Set<string>();
+  pipelines.get = (shader) => {
+    if (shader.source.includes(FAST)) fast.add(shader.label);
+    return get.call(pipelines, shader);
+  };
+  const useValues = async (numerics: Numerics) => {
+    const tokens = randomTokens(model.config, 2, 5, 83);
+    using cache = (await model.runWithCache(tokens, { numerics })).cache;
+    await model.run(tokens, { numerics, hooks: [[NAME, meanAblate(cache)]] });
+    await cache.get(NAME).stats();
+    await logitLens(model, cache);
+    await accumulatedResid(model, cache, { applyLn: true }).read();
+    await detectHead(model, cache, { detectionPattern: 'previous_token_head', tokens });
+  };
+  try {
+    await useValues('reproducible');
+    expect([...fast]).toEqual([]);
+    await useValues('fast');
+    const tools = ['mean', 'statistics', 'top_tokens', 'residual_stack', 'pattern_match'];
+    expect([...fast]).toEqual(expect.arrayContaining(tools));
+  } finally {
+    pipelines.get = get;
+  }
+});
+
+test.each(MODES)('a text is continued with %s numerics if they are asked for', async (numerics) => {
+  using model = await load('fast');
+  const options = { numerics, hooks: NEGATIVE_ZEROS, capture: NAME, maxNewTokens: 2 };
+  for await (const { cache } of model.generate([1, 2], options)) {
+    const bits = (await cache?.read(NAME, { as: 'bits' }))?.data;
+    expect(bits?.includes(0x80000000)).toBe(numerics === 'fast');
+  }
+});
+
+describe('a key-value cache', () => {
+  test.each(MODES)('that %s runs have filled is refused to others, and so is its copy', async (first) => {
+    using model = await load('fast');
+    const other = first === 'fast' ? 'reproducible' : 'fast';
+    using keyValueCache = model.createKeyValueCache();
+    await model.run([1, 2], { keyValueCache, numerics: first });
+    using copy = keyValueCache.fork();
+    for (const cache of [keyValueCache, copy]) {
+      await expect(model.run([3], { keyValueCache: cache, numerics: other })).rejects.toThrow(
+        `key-value cache: it was filled by ${first} runs; a ${other} one cannot go on from there.`,
+      );
+      await model.run([3], { keyValueCache: cache, numerics: first });
+      expect(cache.lengths).toEqual([3]);
+    }
+  });
+});
+
+test('numerics that are none are refused', async () => {
+  const exact = 'exact' as Numerics;
+  const message = `run: numerics is 'fast' or 'reproducible', got "exact".`;
+  await expect(Model.load(checkpoint, { device: await testDevice(), numerics: exact })).rejects.toThrow(message);
+  using model = await load('fast');
+  await expect(model.run([1], { numerics: exact })).rejects.toThrow(message);
+  expect(() => model.plan({ pos: 1, numerics: exact })).toThrow(message);
+});
