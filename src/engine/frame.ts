@@ -1,7 +1,7 @@
 // A frame: the captured values of one run of a plan, and its bind groups; made once and used again. While a cache keeps the values
 // the frame is theirs; the next run of the same plan then takes another. What nobody keeps is in the plan's workspace.
 
-import { runUniforms } from '../kernels/kernel.ts';
+import { asStored, runUniforms } from '../kernels/kernel.ts';
 import type { KeyValueCache } from './key_value_cache.ts';
 import type { GpuMemory } from './memory.ts';
 import type { Pipeline } from './pipelines.ts';
@@ -211,7 +211,8 @@ export class Frame {
     const data = new Float32Array(await this.memory.read(source, this.plan.slots[from]));
     const written = await edit.call(data);
     this.memory.check();
-    this.memory.device.queue.writeBuffer(target, 0, written);
+    const stored = this.plan.numerics === 'reproducible' ? asStored(written) : written;
+    this.memory.device.queue.writeBuffer(target, 0, stored);
   }
 
   /** The buffer of a value that this plan materialises. */

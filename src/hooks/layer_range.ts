@@ -3,6 +3,8 @@ import type { ModelConfig } from '../engine/config.ts';
 import type { Graph } from '../engine/graph.ts';
 import type { GpuMemory } from '../engine/memory.ts';
 import { type BufferName, bufferOf } from '../engine/tasks.ts';
+import { asStored } from '../kernels/kernel.ts';
+import type { Numerics } from '../kernels/prelude.ts';
 import type { CachedValue } from './activation_cache.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -83,7 +85,7 @@ export function checkResidual(input: unknown, { dModel, nCtx }: ModelConfig): { 
 
 /** Runs `f` with the residual stream that a run is given in a buffer, freed afterwards if it was made for that; null for none. */
 export async function withResidual<T>(
-  memory: GpuMemory,
+  { memory, numerics }: { readonly memory: GpuMemory; readonly numerics: Numerics },
   input: ResidualInput | null,
   f: (buffer: GPUBuffer | null) => Promise<T>,
 ): Promise<T> {
@@ -96,5 +98,6 @@ export async function withResidual<T>(
       release();
     }
   }
-  return memory.withStorage('residual', input.data, f);
+  const data = numerics === 'reproducible' ? asStored(input.data) : input.data;
+  return memory.withStorage('residual', data, f);
 }

@@ -243,8 +243,9 @@ export class Model {
       ...(given.length > 0 && { given }),
       ...(past && { cached: { capacity: past.capacity, keys: Math.min(past.capacity, keysStep(keys)) } }),
     };
+    const { memory } = this.runtime;
     const run = () =>
-      withResidual(this.runtime.memory, range.start === null ? null : (input as ResidualInput), (buffer) => {
+      withResidual({ memory, numerics }, range.start === null ? null : (input as ResidualInput), (buffer) => {
         const from = { ids, cache: past, keys, ...(buffer && { given: new Map([[given[0], buffer]]) }) };
         return runWithWrites(this.runtime, request, from, writes);
       });

@@ -169,6 +169,11 @@ export function dotRoundings(length: number, block: number = BLOCK): number {
 /** The smallest normal float32. WGSL lets adapters take whatever is below it as 0, be it an input or a result. */
 export const SMALLEST_NORMAL = 2 ** -126;
 
+/** Numbers that no kernel has stored, as reproducible ones would (`stored` in prelude.ts): magnitudes up to 2⁻¹²⁶ and −0 become 0. */
+export function asStored(data: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  return data.map((x) => (Math.abs(x) <= SMALLEST_NORMAL ? 0 : x));
+}
+
 /**
  * What that can cost a dot product, its bias included: per term a factor of each kind, which the other factor multiplies, its
  * product and its addition; for the bias itself and its addition. Nothing but for numbers about as small as that.
