@@ -15,7 +15,7 @@ fn sigmoid(x: f32) -> f32 {
   let e = exponential(-abs(x));
   let close = reciprocal(plus(1.0, e));
   let y = mul_add(close, mul_add(-close, e, plus(1.0, -close)), close);
-  return select(select(y, e * y, x < 0.0), x, is_nan(x));
+  return select(select(y, product(e, y), x < 0.0), x, is_nan(x));
 }`,
   requires: [exponential, reciprocal],
   reference: (x) => 1 / (1 + Math.exp(-x)),
