@@ -15,10 +15,14 @@ export interface RoundedWeight {
   readonly saturated: number;
 }
 
-/** A weight in GPU order, as it was and as it becomes. */
-interface Change {
+/** A weight in GPU order as it was. */
+interface Original {
   readonly name: string;
   readonly before: Float32Array<ArrayBuffer>;
+}
+
+/** And as it becomes. */
+interface Change extends Original {
   readonly after: Float32Array<ArrayBuffer>;
 }
 
@@ -54,7 +58,7 @@ export class WeightRoundings {
   private readonly runtime: Runtime;
   private readonly config: ModelConfig;
   /** What has not been restored, oldest first. */
-  private readonly active = new Map<RoundedWeights, readonly Change[]>();
+  private readonly active = new Map<RoundedWeights, readonly Original[]>();
   private isBusy = false;
 
   constructor(runtime: Runtime, config: ModelConfig) {
@@ -85,7 +89,10 @@ export class WeightRoundings {
       signal?.throwIfAborted();
       await this.write(changes);
       const result = new RoundedWeights(format, weights, (which) => this.restore(which));
-      this.active.set(result, changes);
+      this.active.set(
+        result,
+        changes.map(({ name, before }) => ({ name, before })),
+      );
       return result;
     } finally {
       this.isBusy = false;
@@ -123,17 +130,17 @@ export class WeightRoundings {
   }
 
   private restore(which: RoundedWeights): void {
-    const changes = this.active.get(which);
-    if (!changes) return;
+    const originals = this.active.get(which);
+    if (!originals) return;
     if (this.isBusy) throw new Error('weights: they are being rounded just now. Wait for that, then restore.');
     const all = [...this.active];
-    const names = new Set(changes.map(({ name }) => name));
-    for (const [later, laterChanges] of all.slice(all.findIndex(([rounded]) => rounded === which) + 1)) {
-      const shared = laterChanges.find(({ name }) => names.has(name));
+    const names = new Set(originals.map(({ name }) => name));
+    for (const [later, laterOriginals] of all.slice(all.findIndex(([rounded]) => rounded === which) + 1)) {
+      const shared = laterOriginals.find(({ name }) => names.has(name));
       if (!shared) continue;
       throw new Error(`weights: ${shared.name} has been rounded to ${later.format} since. Restore that first.`);
     }
-    for (const { name, before } of changes) this.runtime.writeWeight(name, before);
+    for (const { name, before } of originals) this.runtime.writeWeight(name, before);
     this.active.delete(which);
   }
 }
