@@ -77,7 +77,7 @@ function roundToFloating({ fractionBits, minExponent, largest }: FloatingLayout,
   if (Math.abs(x) > largest) return Math.sign(x) * largest;
   // Dividing and multiplying by a power of two is exact.
   const spacing = 2 ** (Math.max(exponentOf(x), minExponent) - fractionBits);
-  return Math.sign(x) * Math.min(roundEven(Math.abs(x) / spacing) * spacing, largest);
+  return Math.sign(x) * roundEven(Math.abs(x) / spacing) * spacing;
 }
 
 /** Quotients of numbers of 24 and 31 bits are never so close to a tie that float64's rounding of them could matter. */
