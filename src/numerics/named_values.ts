@@ -73,6 +73,10 @@ function ofCache(cache: ActivationCache, name: string): NamedValue {
 }
 
 function inMemory(tensor: TensorInMemory & { readonly name: string }, what: string): NamedValue {
+  if (!Array.isArray(tensor?.shape)) {
+    const got = tensor && typeof tensor === 'object' ? `one without a shape (${tensor.name})` : kindOf(tensor);
+    throw new Error(`${what}: expected tensors with name, shape and data, got ${got}.`);
+  }
   const { name, shape, data } = tensor;
   const dtype: Dtype | null = data instanceof Float32Array ? 'F32' : data instanceof Float64Array ? 'F64' : null;
   if (!dtype) throw new Error(`${what}: ${name}: expected a Float32Array or a Float64Array, got ${kindOf(data)}.`);

@@ -59,6 +59,13 @@ test.each([
   ['a name that stands twice', [EMBED, EMBED], '"hook_embed" stands there twice.'],
   ['a wrong length', [{ ...EMBED, shape: [3] }], 'hook_embed: expected 3 elements for [3], got 2.'],
   ['no array', [{ ...EMBED, data: [1, 2] }], 'hook_embed: expected a Float32Array or a Float64Array, got Array.'],
+  [
+    'no shape',
+    [{ name: 'hook_embed', data: EMBED.data }],
+    'expected tensors with name, shape and data, got one without a shape (hook_embed).',
+  ],
+  ['no tensor', [7], 'expected tensors with name, shape and data, got number.'],
+  ['a hole', [null], 'expected tensors with name, shape and data, got null.'],
   ['no values', 'hook_embed', 'expected a cache, a safetensors file, a Map or a list of tensors, got string.'],
 ])('%s is refused', async (_, values, message) => {
   await expect(digestValues(values as never)).rejects.toThrow(`digest: ${message}`);
