@@ -26,6 +26,8 @@ test.each<[string, Partial<typeof SWIFTSHADER>]>([
   ['sums are reordered', { sums: 'other' }],
   ['sums of products are reordered', { sumsOfProducts: 'other' }],
   ['a split is folded', { split: false }],
+  ['constants of a sum are added first', { sumsWithConstant: 'other' }],
+  ['constants of a product are multiplied first', { productsWithConstant: 'other' }],
 ])('guarded where %s', (_, measured) => {
   expect(guardingOf({ ...SWIFTSHADER, ...measured })).toBe('guarded');
 });
@@ -35,4 +37,5 @@ test('where no guard helps it says why', () => {
     "device: reproducible numerics are not possible on this adapter (measured: rounding: other). Run with 'fast'.",
   );
   expect(() => guardingOf({ ...SWIFTSHADER, barrierFromUniform: false })).toThrow('barrierFromUniform: false');
+  expect(() => guardingOf({ ...SWIFTSHADER, barrierOfBrackets: false })).toThrow('barrierOfBrackets: false');
 });

@@ -189,6 +189,8 @@ test('errors stand beside their bounds; an error above one and an infinite bound
   const { POSITIVE_INFINITY: infinity } = Number;
   expect(check([1, infinity])).toEqual({ within: false, max: null, ratio: 0.5, outside: 0, unbounded: 1 });
   expect(check([infinity, infinity])).toEqual({ within: false, max: null, ratio: null, outside: 0, unbounded: 2 });
+  // A bound that is no number holds nothing.
+  expect(check([0.5, Number.NaN])).toMatchObject({ within: false, outside: 1 });
   // The bound of one operation is held against the part that the operation made, the other against all of the error.
   const parts = { engine: [1.5], local: [1.25], exact: [1], localBound: [0.25], bound: [2] };
   const { localBound, bound } = errorsOf(parts);
