@@ -2,6 +2,7 @@
 // emulation, each against the pass in float64 with the weights as they are. Not against the unrounded run in float32: that has
 // errors of its own, as large as those that another order of sums makes. It is the first case of every study instead.
 import { type HookEntry, round } from '../hooks/interventions.ts';
+import { kindOf } from '../hooks/kind_of.ts';
 import type { Model } from '../hooks/model.ts';
 import type { HookNames } from '../hooks/names.ts';
 import type { RoundedWeights } from '../hooks/rounded_weights.ts';
@@ -161,6 +162,7 @@ function checkStudy(
   options: PrecisionStudyOptions,
 ): CheckedStudy {
   const { seeds = 10, threshold = 0.01 } = options;
+  if (!Array.isArray(cases)) fail(`expected a list of cases, got ${kindOf(cases)}.`);
   if (!Number.isInteger(seeds) || seeds < 2) fail(`expected 2 seeds or more, got ${seeds}.`);
   if (!(threshold > 0)) fail(`expected a threshold above 0, got ${threshold}.`);
   const { batch, pos, ids } = model.tokenBatch(tokens);
@@ -168,7 +170,8 @@ function checkStudy(
   for (const which of cases) {
     if (seen.has(which.name)) fail(`there are two cases "${which.name}"; each needs a name of its own.`);
     seen.add(which.name);
-    if (!('arithmetic' in which)) checkRounded(model, which);
+    if ('arithmetic' in which) checkArithmetic(which);
+    else checkRounded(model, which);
   }
   const onDemand = new Set(model.hooks.filter((hook) => hook.onDemand).map(({ name }) => name));
   const names = model.hookNames(options.names ?? ((name) => !onDemand.has(name)));
@@ -176,6 +179,14 @@ function checkStudy(
   if (unknown) fail(`${unknown} is computed on demand only, and not in float64.`);
   const rows = Array.from({ length: batch }, (_, row) => Array.from(ids.subarray(row * pos, (row + 1) * pos)));
   return { rows, names: new Set(names), follow: followedTokens({ batch, pos }, model.config.dVocabOut, options) };
+}
+
+/** A case rounds values and weights on the GPU, or has another arithmetic in the emulation: not both. */
+function checkArithmetic({ name, arithmetic, ...rest }: ArithmeticCase & Partial<RoundedCase>): void {
+  if (rest.values || rest.weights) fail(`the case "${name}" has an arithmetic and rounds; make two cases of it.`);
+  const { round, sum } = (arithmetic ?? {}) as Partial<Arithmetic>;
+  if (typeof arithmetic === 'function' || (typeof round === 'function' && typeof sum === 'function')) return;
+  fail(`the case "${name}" needs an arithmetic or a function of a seed, got ${kindOf(arithmetic)}.`);
 }
 
 function checkRounded(model: Model, { name, values = [], weights = [] }: RoundedCase): void {

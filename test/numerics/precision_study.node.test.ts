@@ -219,6 +219,17 @@ describe('an abort or a mistake', () => {
       [[], { token: [1, 2, 3] }, 'precisionStudy: expected one token, or one for each of 2 rows, got 3.'],
       [[], { token: 37 }, 'precisionStudy: expected tokens of 0 … 36, got 37.'],
       [[], { names: 'blocks.0.hook_q_input' }, 'blocks.0.hook_q_input is computed on demand only, and not in float64.'],
+      ['bf16' as never, {}, 'precisionStudy: expected a list of cases, got string.'],
+      [
+        [{ name: 'a', arithmetic: undefined as never }],
+        {},
+        'the case "a" needs an arithmetic or a function of a seed, got undefined.',
+      ],
+      [
+        [{ name: 'a', arithmetic: sequential, weights: [['*', 'bf16']] }],
+        {},
+        'the case "a" has an arithmetic and rounds; make two cases of it.',
+      ],
       [[], { numerics: 'exact' as 'fast' }, "run: numerics is 'fast' or 'reproducible', got \"exact\"."],
     ];
     for (const [cases, options, message] of mistakes) {
