@@ -44,20 +44,20 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   },
   silu: {
     functions: [sigmoid],
-    wgsl: 'return x * sigmoid(x);',
+    wgsl: 'return product(x, sigmoid(x));',
     reference: silu,
     error: relative(silu, sigmoid.maxUlp + 1),
   },
   gelu: {
     functions: [normalCumulative],
-    wgsl: 'return x * normal_cumulative(x);',
+    wgsl: 'return product(x, normal_cumulative(x));',
     reference: gelu,
     error: relative(gelu, normalCumulative.maxUlp + 1),
   },
   gelu_new: {
     functions: [sigmoid],
-    wgsl: `let two_u = x * mul_add(product(x, x), ${Math.fround(2 * SQRT_2_OVER_PI * 0.044715)}f, ${Math.fround(2 * SQRT_2_OVER_PI)}f);
-  return x * sigmoid(two_u);`,
+    wgsl: `let factor = mul_add(product(x, x), ${Math.fround(2 * SQRT_2_OVER_PI * 0.044715)}f, ${Math.fround(2 * SQRT_2_OVER_PI)}f);
+  return product(x, sigmoid(product(x, factor)));`,
     reference: geluNew,
     // Five roundings (two constants, three operations) in 2u, which σ turns into a relative error of |2u| times that.
     error: (x) => relative(geluNew, sigmoid.maxUlp + 1 + 3 * Math.min(Math.abs(twoU(x)), 200))(x),

@@ -27,9 +27,9 @@ var<workgroup> best_ids: array<u32, ${WORKGROUP}>;
 fn weight_block(begin: u32, end: u32, maximum: f32) -> f32 {
   var block = 0.0;
   for (var start = begin; start < end; start += ${SEGMENT}u) {
-    var segment = exponential(logits[start] - maximum);
+    var segment = exponential(plus(logits[start], -maximum));
     for (var i = start + 1u; i < min(start + ${SEGMENT}u, end); i++) {
-      segment = plus(segment, exponential(logits[i] - maximum));
+      segment = plus(segment, exponential(plus(logits[i], -maximum)));
     }
     block = plus(block, segment);
   }

@@ -144,7 +144,7 @@ describe('a wrong kernel fails', () => {
     [
       'silu by the built-in tanh, which cancels for negative arguments',
       mutate(findCase('activation', 'silu; without', 'from -110'), [
-        'x * sigmoid(x)',
+        'product(x, sigmoid(x))',
         '0.5 * x * (1.0 + tanh(0.5 * x))',
       ]),
       'not within their bound',

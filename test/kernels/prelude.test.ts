@@ -24,6 +24,12 @@ test('guarded: every product and every sum goes through the barrier', () => {
   }
 });
 
+test('guarded: the barrier flushes subnormal numbers', () => {
+  const source = functionsSource([], 'guarded');
+  expect(source).toContain('bitcast<f32>(select(bits, 0u, (bits & 0x7fffffffu) < 0x00800000u))');
+  expect(source).toContain('select(bits, vec4u(0u), (bits & vec4u(0x7fffffffu)) < vec4u(0x00800000u))');
+});
+
 test('reproducible: every product does, and the sums of scalar multiply-adds', () => {
   for (const word of ['product', 'product4', 'mul_add']) {
     expect(bodyOf(word, 'reproducible').match(BARRIER)?.length, word).toBe(1);
