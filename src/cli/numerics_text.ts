@@ -126,7 +126,12 @@ function describePredictions(predictions: Predictions, rows: number): string[] {
   const lines: string[] = [];
   if (notFinite > 0) lines.push(`NOT FINITE: ${notFinite} of ${positions.length} positions predict nothing.`);
   if (told === 0) return lines;
-  const same = changed === 0 ? `at all ${told} positions` : `at ${told - changed} of ${told} positions`;
+  const same =
+    changed === 0
+      ? told === 1
+        ? 'at its one position'
+        : `at all ${told} positions`
+      : `at ${told - changed} of ${told} positions`;
   const order = reordered === 0 ? 'everywhere' : `at ${told - reordered} of them`;
   lines.push(`Float64 predicts the same next token ${same}, and the same first ${k} in the same order ${order}.`);
   if (closest?.marginInErrors != null) {

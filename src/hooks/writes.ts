@@ -5,7 +5,7 @@ import type { Graph, GraphValue } from '../engine/graph.ts';
 import { EDIT_PARAMETERS, type PlannedWrite, type RunShape, valueShape } from '../engine/plan.ts';
 import type { RunRequest, Runtime } from '../engine/runtime.ts';
 import { axisMapLength, ROW_FIELDS } from '../kernels/edit.ts';
-import { MASKED } from '../kernels/kernel.ts';
+import { asStored, MASKED } from '../kernels/kernel.ts';
 import { mean } from '../kernels/mean.ts';
 import type { Numerics } from '../kernels/prelude.ts';
 import { CachedValue } from './activation_cache.ts';
@@ -339,7 +339,7 @@ async function editData(run: EditedRun, edit: Edit): Promise<EditData> {
   edit.parameters.forEach((numbers, i) => {
     parameters.set(numbers, i * EDIT_PARAMETERS);
   });
-  return { kind: 'buffers', map, parameters, operands };
+  return { kind: 'buffers', map, parameters: asWritten(run.numerics, parameters), operands };
 }
 
 async function operandData(
@@ -347,7 +347,7 @@ async function operandData(
   place: Place,
   data: OperandData,
 ): Promise<Float32Array<ArrayBuffer> | GPUBuffer> {
-  if (data instanceof Float32Array) return toGpu(place, data);
+  if (data instanceof Float32Array) return asWritten(numerics, toGpu(place, data));
   if (data instanceof CachedValue) return data.buffer;
   const { source, outer, rows, columns } = data;
   const out = runtime.memory.createStorage('mean', 4 * outer * columns);
@@ -355,6 +355,11 @@ async function operandData(
   const variant = { numerics, dims: { batch: outer, pos: rows, columns }, options: {}, has: () => true };
   await runtime.dispatch(mean, variant, { x: source.buffer, out });
   return out;
+}
+
+/** Numbers of the user's as they go into a run: into a reproducible one as kernels store. */
+function asWritten(numerics: Numerics, data: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  return numerics === 'reproducible' ? asStored(data) : data;
 }
 
 /** −Infinity is how masked attention scores read; the GPU holds the lowest float32 instead. */

@@ -47,7 +47,7 @@ fn row_count() -> u32 { return run.batch * n_heads * run.pos; }
 fn weight(score: f32, maximum: f32) -> f32 {
   if (is_nan(score)) { return score; }
   if (score <= masked) { return 0.0; }
-  return exponential(score - maximum);
+  return exponential(plus(score, -maximum));
 }
 
 fn share(weight: f32, total: f32) -> f32 {

@@ -110,9 +110,10 @@ function countSwaps(ids: readonly number[], logits: ArrayLike<number>): number {
 export function divergence({ engine, exact }: Logits): number {
   const logTotal = logSumOfExponentials(exact);
   const p = Float64Array.from(exact, (x) => Math.exp(x - logTotal));
-  const mean = p.reduce((sum, one, i) => sum + one * (engine[i] - exact[i]), 0);
+  const mean = p.reduce((sum, one, i) => (one > 0 ? sum + one * (engine[i] - exact[i]) : sum), 0);
   let sum = 0;
   for (let i = 0; i < p.length; i++) {
+    if (exact[i] === Number.NEGATIVE_INFINITY) continue; // whatever the other one is
     const d = engine[i] - exact[i] - mean;
     if (d > LARGE) return logSumOfExponentials(engine) - logTotal - mean;
     sum += p[i] * exponentialRemainder(d);

@@ -1,4 +1,5 @@
 // What a change of logits does to predictions. Pure functions of numbers: nothing here knows of models.
+import { divergence } from './prediction_errors.ts';
 
 /** One token at one position of one row, and its probability. */
 export interface TokenChange {
@@ -42,7 +43,7 @@ export function predictionFigures(
   let agreeing = 0;
   for (let first = 0; first < want.length; first += width) {
     const [computed, exact] = [logProbabilities(got, first, width), logProbabilities(want, first, width)];
-    divergences.push(divergence(exact, computed));
+    divergences.push(divergence({ engine: computed, exact }));
     if (highest(computed) === highest(exact)) agreeing++;
   }
   const probability = (logits: ArrayLike<number>, { row, pos: at, token }: FollowedToken) =>
@@ -57,12 +58,6 @@ export function predictionFigures(
       got: finite(probability(got, token)),
     })),
   };
-}
-
-/** Σ eᵖ·(p − q) of logarithms p and q of probabilities; never below 0 but by rounding, which is taken away. */
-function divergence(exact: Float64Array, computed: Float64Array): number {
-  const sum = exact.reduce((total, p, i) => (Math.exp(p) > 0 ? total + Math.exp(p) * (p - computed[i]) : total), 0);
-  return Math.max(sum, 0);
 }
 
 /** ln of the softmax of `width` logits from first on; NaN where a logit is NaN or +∞. */

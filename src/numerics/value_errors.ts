@@ -1,8 +1,8 @@
 // The errors of one value of a run: how large they are, and how much of them its own operation made. Arrays in, figures out;
 // nothing here runs a model. Every figure is a number or null, so that JSON keeps it as it is.
 
+import { normalSteps } from './normal_steps.ts';
 import type { ReferenceValue } from './reference.ts';
-import { ulpDistance } from './ulp_distance.ts';
 
 /** One value as the engine has it and twice in float64; all of one shape, row-major. */
 export interface ComparedValue {
@@ -210,7 +210,7 @@ function elementwise(error: Float64Array, truth: Float64Array): ValueErrors['ele
 }
 
 function ulpFigures(index: Uint32Array, engine: ArrayLike<number>, exact: Float64Array): ValueErrors['ulps'] {
-  const distances = index.map((i) => ulpDistance(engine[i], Math.fround(exact[i]))).sort();
+  const distances = index.map((i) => normalSteps(engine[i], Math.fround(exact[i]))).sort();
   const histogram = new Array<number>(ULP_BINS.length + 1).fill(0);
   for (const distance of distances) {
     // 0 | 1 | 2 | 3, 4 | 5 … 8 | …

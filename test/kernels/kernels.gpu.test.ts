@@ -138,7 +138,7 @@ describe('a wrong kernel fails', () => {
     ],
     [
       'attention_pattern without the maximum subtracted, at magnitude 1e4',
-      mutate(findCase('attention_pattern', 'magnitude 1e4'), ['score - maximum', 'score']),
+      mutate(findCase('attention_pattern', 'magnitude 1e4'), ['plus(score, -maximum)', 'score']),
       'not within their bound',
     ],
     [

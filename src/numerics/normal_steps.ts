@@ -1,4 +1,5 @@
-// How many float32 numbers lie between two: errors in units of the last place. Not here: errors in other units.
+// How many normal float32 numbers lie between two, 0 among them: steps as the engine knows them, for which subnormal numbers are 0.
+// `ulpDistance` in float32.ts counts those too.
 
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
@@ -9,10 +10,10 @@ const SMALLEST_NORMAL_BITS = 0x0080_0000;
 /**
  * Steps from one float32 number to another; infinity is the number after the largest, subnormals are 0. Not for NaN.
  * @example
- * ulpDistance(1, Math.fround(1 + 2 ** -22)); // 2
- * ulpDistance(-(2 ** -126), 2 ** -126); // 2: over 0
+ * normalSteps(1, Math.fround(1 + 2 ** -22)); // 2
+ * normalSteps(-(2 ** -126), 2 ** -126); // 2: over 0
  */
-export function ulpDistance(a: number, b: number): number {
+export function normalSteps(a: number, b: number): number {
   return Math.abs(ordinal(a) - ordinal(b));
 }
 
