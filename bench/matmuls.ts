@@ -61,10 +61,22 @@ export class Matmuls {
     const [read, written] = [0, 1].map(() => device.createBuffer({ size: largest, usage: STORAGE | COPY_DST }));
     device.queue.writeBuffer(read, 0, noise);
     const firstPos = device.createBuffer({ size: 4 * plan.batch, usage: STORAGE });
+    // Layers share their kernels.
+    const pipelines = new Map<string, Promise<GPUComputePipeline>>();
+    const pipelineOf = (code: string) => {
+      const compile = () => {
+        return device.createComputePipelineAsync({
+          layout: 'auto',
+          compute: { module: device.createShaderModule({ code }) },
+        });
+      };
+      const pipeline = pipelines.get(code) ?? compile();
+      pipelines.set(code, pipeline);
+      return pipeline;
+    };
     const dispatches = await Promise.all(
       products.map(async (step) => {
-        const module = device.createShaderModule({ label: step.label, code: rewrite(step.source) });
-        const pipeline = await device.createComputePipelineAsync({ layout: 'auto', compute: { module } });
+        const pipeline = await pipelineOf(rewrite(step.source));
         const bound = step.resources.map(({ kind }, i) => {
           if (kind === 'first_pos') return firstPos;
           return step.access[i] === 'storage' ? written : read;

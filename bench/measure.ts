@@ -113,7 +113,9 @@ export async function measure(
   const plans = await measurePlans(model, options.golden.ids);
   const edits = await editCases(engine, model, (length) => tokensOfLength(length, options.golden.ids));
   const checks = [...(await checkEngine(engine, model, options.golden, input)), ...edits.checks];
-  const numerics = await numericsCases(model, PROFILED, (length) => tokensOfLength(length, options.golden.ids));
+  // A quick benchmark is spared the pipelines of another length.
+  const numericsLengths = options.repetitions > 3 ? PROFILED : [MAIN_LENGTH];
+  const numerics = await numericsCases(model, numericsLengths, (length) => tokensOfLength(length, options.golden.ids));
   const failed = checks.filter(({ passed }) => !passed);
   if (failed.length > 0) {
     const what = failed.map(({ name, detail }) => `${name} (${detail})`).join('; ');
@@ -150,7 +152,7 @@ export async function measure(
     timings.find((timing) => timing.engine === 'hyaline' && timing.name === name && timing.tokens === MAIN_LENGTH)
       ?.samples ?? [];
   const captureRatio = ratioQuartiles(samples(RUN), samples(RUN_KEEPING_ALL));
-  const ratios = [...editRatios(timings), ...numericsRatios(timings, PROFILED)];
+  const ratios = [...editRatios(timings), ...numericsRatios(timings, numericsLengths)];
   edits.destroy();
   numerics.destroy();
 

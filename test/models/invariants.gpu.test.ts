@@ -24,10 +24,15 @@ interface Drawn {
   readonly seed: number;
 }
 
+/** Each is a set of pipelines more; the bits of all others are those of the emulation (test/numerics/emulation.node.test.ts). */
+const REPRODUCIBLE = ['gpt2', 'llama', 'hooked RMSPre, partial rotary, gated with b_in'];
+
 const cases = fc
   .record({
-    config: fc.constantFrom(...Object.keys(TINY_CONFIGS)),
-    numerics: fc.constantFrom<Numerics>('fast', 'reproducible'),
+    of: fc.oneof(
+      fc.record({ numerics: fc.constant<Numerics>('fast'), config: fc.constantFrom(...Object.keys(TINY_CONFIGS)) }),
+      fc.record({ numerics: fc.constant<Numerics>('reproducible'), config: fc.constantFrom(...REPRODUCIBLE) }),
+    ),
     batch: fc.integer({ min: 1, max: 6 }),
     share: fc.double({ min: 0, max: 1, noNaN: true }),
     cuts: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 3 }),
@@ -35,7 +40,8 @@ const cases = fc
     captures: fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { maxLength: 4 }),
     seed: fc.integer({ min: 1, max: 1e6 }),
   })
-  .map(({ share, cuts, isChunked, ...drawn }): Drawn => {
+  .map(({ of, share, cuts, isChunked, ...rest }): Drawn => {
+    const drawn = { ...of, ...rest };
     const { nCtx } = tinyModel(TINY_CONFIGS[drawn.config], 1).parsed;
     const length = 1 + Math.floor(share * (Math.min(nCtx, 20) - 1));
     const ends = [...new Set(cuts.map((cut) => Math.ceil(cut * length)).filter((end) => end > 0 && end < length))];
