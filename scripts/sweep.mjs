@@ -3,21 +3,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createServer } from 'vite';
 import { root } from './run.mjs';
+import { withTypeScript } from './typescript.mjs';
 
 const { values } = parseArgs({ options: { count: { type: 'string', default: '1000000' } } });
 
-const server = await createServer({
-  root,
-  configFile: false,
-  appType: 'custom',
-  logLevel: 'error',
-  server: { middlewareMode: true, watch: null, hmr: false, ws: false },
-  optimizeDeps: { noDiscovery: true },
-});
-try {
-  const { functionsPage, sweepFunctions } = await server.ssrLoadModule('/scripts/sweep_functions.ts');
+await withTypeScript(async (load) => {
+  const { functionsPage, sweepFunctions } = await load('/scripts/sweep_functions.ts');
   let failed = false;
   const result = await sweepFunctions(Number(values.count), (sweep) => {
     const { name, numerics, count, maxUlp, bound, notEmulated } = sweep;
@@ -31,6 +23,4 @@ try {
   writeFileSync(join(root, 'docs/functions.md'), functionsPage(result));
   console.log('sweep: wrote docs/functions.md');
   if (failed) process.exitCode = 1;
-} finally {
-  await server.close();
-}
+});

@@ -1,5 +1,5 @@
 // Runs of circuit-zoo on its tasks and on repeated random blocks, and what they show. Needs a GPU; knows nothing of number formats.
-import { attentionOffsetScore, lossPerToken, type Model, type Tensor } from '../../src/index.ts';
+import { attentionOffsetScore, type HookEntry, lossPerToken, type Model, type Tensor } from '../../src/index.ts';
 import { mean } from './statistics.ts';
 import { type Prompt, scorePrompt, type Task } from './tasks.ts';
 
@@ -13,40 +13,33 @@ export interface TaskResult {
 }
 
 /** Runs all prompts, those of one length together. */
-export async function runTasks(model: Model, tasks: readonly Task[]): Promise<TaskResult[]> {
+export async function runTasks(
+  model: Model,
+  tasks: readonly Task[],
+  hooks: readonly HookEntry[] = [],
+): Promise<TaskResult[]> {
   const byLength = new Map<number, Prompt[]>();
   for (const prompt of tasks.flatMap(({ prompts }) => prompts)) {
     const { length } = prompt.tokens;
     byLength.set(length, [...(byLength.get(length) ?? []), prompt]);
   }
-  const logits = new Map<Prompt, Float32Array>();
-  for (const group of byLength.values()) {
-    const rows = await nextTokenLogits(model, group);
-    group.forEach((prompt, i) => {
-      logits.set(prompt, rows[i]);
+  const nextLogits = new Map<Prompt, Float32Array>();
+  for (const [length, group] of byLength) {
+    const tokens = group.map((prompt) => prompt.tokens);
+    const { logits } = await model.run(tokens, { hooks });
+    const size = logits.shape[2];
+    group.forEach((prompt, row) => {
+      const end = (row + 1) * length * size;
+      nextLogits.set(prompt, logits.data.slice(end - size, end));
     });
   }
   return tasks.map((task) => {
     const results = task.prompts.map((prompt) => {
-      const row = logits.get(prompt) ?? new Float32Array();
-      return { prompt, logits: row, score: scorePrompt(task.score, row, prompt) };
+      const logits = nextLogits.get(prompt) ?? new Float32Array();
+      return { prompt, logits, score: scorePrompt(task.score, logits, prompt) };
     });
     return { task, results, score: mean(results.map(({ score }) => score)) };
   });
-}
-
-/** For prompts of one length; only the last position is unembedded, with the bits of a whole run. */
-async function nextTokenLogits(model: Model, prompts: readonly Prompt[]): Promise<Float32Array[]> {
-  const { nLayers } = model.config;
-  const stream = `blocks.${nLayers - 1}.hook_resid_post`;
-  const tokens = prompts.map((prompt) => prompt.tokens);
-  const { cache } = await model.run(tokens, { stopAtLayer: nLayers, capture: stream });
-  try {
-    const { data, shape } = await model.unembed(cache.get(stream), { pos: -1 });
-    return prompts.map((_, row) => data.slice(row * shape[2], (row + 1) * shape[2]));
-  } finally {
-    cache.destroy();
-  }
 }
 
 /** Heads of circuit-zoo by what models/circuit-zoo/README.md found that they do: [layer, head]. */
@@ -68,11 +61,15 @@ export interface BlocksResult {
 }
 
 /** Runs BOS + block + block. */
-export async function runBlocks(model: Model, blocks: readonly (readonly number[])[]): Promise<BlocksResult> {
+export async function runBlocks(
+  model: Model,
+  blocks: readonly (readonly number[])[],
+  hooks: readonly HookEntry[] = [],
+): Promise<BlocksResult> {
   const length = blocks[0].length;
   const bos = model.tokenizer?.bosTokenId ?? 0;
   const tokens = blocks.map((block) => [bos, ...block, ...block]);
-  const { logits, cache } = await model.runWithCache(tokens, { names: 'blocks.*.attn.hook_pattern' });
+  const { logits, cache } = await model.runWithCache(tokens, { hooks, names: 'blocks.*.attn.hook_pattern' });
   try {
     const { data, shape } = lossPerToken(logits, tokens);
     const losses = [...data].filter((_, i) => i % shape[1] > length);

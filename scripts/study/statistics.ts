@@ -63,3 +63,14 @@ function sumOf(count: number, term: (i: number) => number): number {
   for (let i = 0; i < count; i++) sum += term(i);
   return sum;
 }
+
+/** Probability that as uneven a split of lost + gained, or a more uneven one, comes of fair coins. Source: Dixon and Mood 1946. */
+export function signTest(lost: number, gained: number): number {
+  const n = lost + gained;
+  let [tail, ways] = [0, 1]; // C(n, k), from k = 0
+  for (let k = 0; k <= Math.min(lost, gained); k++) {
+    tail += ways;
+    ways = (ways * (n - k)) / (k + 1);
+  }
+  return Math.min(1, (2 * tail) / 2 ** n);
+}
