@@ -96,7 +96,8 @@ function copyDirections(model: Model, ids: readonly number[], rows: number, to: 
     const id = ids[ids.length === 1 ? 0 : row];
     const piece = pieces.findIndex(({ firstRow, rowCount }) => id < firstRow + rowCount);
     const from = 4 * rowStride * (id - pieces[piece].firstRow);
-    encoder.copyBufferToBuffer(weight.buffers[piece], from, to, row * bytes, bytes);
+    const { buffer, offset = 0 } = weight.buffers[piece];
+    encoder.copyBufferToBuffer(buffer, offset + from, to, row * bytes, bytes);
   }
   device.queue.submit([encoder.finish()]);
 }

@@ -31,7 +31,7 @@ export type StackNorm<Scale = CachedValue> =
 export interface Directions {
   readonly direction: GPUBuffer;
   readonly minus?: GPUBuffer;
-  readonly gain?: GPUBuffer;
+  readonly gain?: GPUBufferBinding;
   readonly rows: number;
 }
 
@@ -51,7 +51,7 @@ export interface StackUse {
 
 /** Where vectors lie; sizes by the kernel's axis labels. */
 interface Place {
-  readonly buffers: { readonly x: GPUBuffer; readonly factor?: GPUBuffer };
+  readonly buffers: { readonly x: GPUBuffer | GPUBufferBinding; readonly factor?: GPUBuffer };
   readonly sizes: {
     readonly x_elements: number;
     readonly component_stride: number;
@@ -210,9 +210,9 @@ async function dispatchPresent(
   { runtime }: Model,
   kernel: Kernel,
   how: Pick<Variant, 'dims' | 'options'> & Pick<StackUse, 'numerics'>,
-  buffers: Readonly<Record<string, GPUBuffer | undefined>>,
+  buffers: Readonly<Record<string, GPUBuffer | GPUBufferBinding | undefined>>,
 ): Promise<void> {
-  const present: Record<string, GPUBuffer> = {};
+  const present: Record<string, GPUBuffer | GPUBufferBinding> = {};
   for (const [name, buffer] of Object.entries(buffers)) if (buffer) present[name] = buffer;
   await runtime.dispatch(kernel, { ...how, has: (binding) => binding in present }, present);
 }

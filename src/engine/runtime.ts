@@ -34,7 +34,7 @@ export class Runtime {
   readonly pipelines: PipelineCache;
   private readonly graph: Graph;
   private readonly layouts: ReadonlyMap<string, WeightLayout>;
-  private readonly weights: Map<string, GPUBuffer[]>;
+  private readonly weights: Map<string, GPUBufferBinding[]>;
   private readonly plans = new Map<string, CompiledPlan>();
 
   constructor(device: GPUDevice, graph: Graph, layouts: ReadonlyMap<string, WeightLayout>, numerics: Numerics) {
@@ -50,27 +50,39 @@ export class Runtime {
   uploadWeight(name: string, data: Float32Array<ArrayBuffer>): void {
     const layout = this.layouts.get(name);
     if (!layout) throw new Error(`weights: "${name}" has no layout.`);
-    const buffers = layout.pieces.map(({ firstRow, rowCount }) => {
+    const places = layout.pieces.map(({ firstRow, rowCount }) => {
       const piece = data.subarray(firstRow * layout.rowStride, (firstRow + rowCount) * layout.rowStride);
-      const buffer = this.memory.createStorage(name, piece.byteLength);
-      this.memory.device.queue.writeBuffer(buffer, 0, piece);
-      return buffer;
+      const buffer = this.sharedBuffer(layout) ?? this.memory.createStorage(name, piece.byteLength);
+      const offset = layout.shared?.offset ?? 0;
+      this.memory.device.queue.writeBuffer(buffer, offset, piece);
+      return { buffer, offset, size: piece.byteLength };
     });
-    this.weights.set(name, buffers);
+    this.weights.set(name, places);
+  }
+
+  /** The buffer that a weight shares with others, itself bound by its own name; null where it has its own. */
+  private sharedBuffer({ shared }: WeightLayout): GPUBuffer | null {
+    if (!shared) return null;
+    const { buffer: name, size } = shared;
+    const [existing] = this.weights.get(name) ?? [];
+    if (existing) return existing.buffer;
+    const buffer = this.memory.createStorage(name, size);
+    this.weights.set(name, [{ buffer, size }]);
+    return buffer;
   }
 
   /** Writes a weight again, in GPU order, for all runs submitted from now on. Does nothing once everything has been destroyed. */
   writeWeight(name: string, data: Float32Array<ArrayBuffer>): void {
     const { pieces, rowStride } = this.layouts.get(name) ?? { pieces: [], rowStride: 0 };
-    this.weights.get(name)?.forEach((buffer, i) => {
+    this.weights.get(name)?.forEach(({ buffer, offset = 0 }, i) => {
       const { firstRow, rowCount } = pieces[i];
       const piece = data.subarray(firstRow * rowStride, (firstRow + rowCount) * rowStride);
-      this.memory.device.queue.writeBuffer(buffer, 0, piece);
+      this.memory.device.queue.writeBuffer(buffer, offset, piece);
     });
   }
 
-  /** The buffers of a weight, one per piece, and how it lies in them; null where the checkpoint has none (it is zero). */
-  weight(name: string): { readonly buffers: readonly GPUBuffer[]; readonly layout: WeightLayout } | null {
+  /** What to bind for a weight, for each of its pieces, and how it lies in them; null where the checkpoint has none (it is zero). */
+  weight(name: string): { readonly buffers: readonly GPUBufferBinding[]; readonly layout: WeightLayout } | null {
     this.check();
     const [buffers, layout] = [this.weights.get(name), this.layouts.get(name)];
     return buffers && layout ? { buffers, layout } : null;
@@ -83,7 +95,8 @@ export class Runtime {
     const { rows, rowStride, pieces } = weight.layout;
     const data = new Float32Array(rows * rowStride);
     for (const [i, { firstRow, rowCount }] of pieces.entries()) {
-      const piece = await this.memory.read(weight.buffers[i], 4 * rowCount * rowStride);
+      const { buffer, offset } = weight.buffers[i];
+      const piece = await this.memory.read(buffer, 4 * rowCount * rowStride, offset);
       data.set(new Float32Array(piece), firstRow * rowStride);
     }
     return data;
@@ -227,7 +240,7 @@ export class Runtime {
   async dispatch(
     kernel: Kernel,
     { numerics, ...variant }: Omit<Variant, 'arithmetic'> & { readonly numerics: Numerics },
-    buffers: Readonly<Record<string, GPUBuffer>>,
+    buffers: Readonly<Record<string, GPUBuffer | GPUBufferBinding>>,
   ): Promise<void> {
     this.check();
     await this.prepareNumerics(numerics);

@@ -1,5 +1,5 @@
 // How weights lie on the GPU: from TransformerLens's layout to the one that the kernels read, and in how many buffers.
-import type { ModelConfig, WeightSpec } from './config.ts';
+import { type ModelConfig, type WeightSpec, weightSpecs } from './config.ts';
 
 /** A run of consecutive rows of a weight that has a buffer of its own. */
 export interface Piece {
@@ -12,6 +12,50 @@ export interface WeightLayout {
   readonly rows: number;
   readonly rowStride: number;
   readonly pieces: readonly Piece[];
+  /** Where it lies in a buffer that it shares with others; absent where it has its own. */
+  readonly shared?: SharedPlace;
+}
+
+/** A place in a buffer of several weights, which one product reads at once: bytes from the beginning, and the buffer's size. */
+export interface SharedPlace {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The buffer that a weight shares: the projections of queries, keys and values lie one behind the other, and so do their biases. */
+export function sharedBuffer(name: string): string | null {
+  return /^(.*\.attn\.[Wb]_)[QKV]$/.exec(name)?.[1].concat('QKV') ?? null;
+}
+
+/** Where parts of a shared buffer may begin: no adapter asks for a coarser alignment of bindings. */
+const ALIGNMENT = 256;
+
+/**
+ * The layouts of all weights of a model.
+ * @param maxBindingSizeBytes what one binding, and one buffer, may hold
+ */
+export function weightLayouts(config: ModelConfig, maxBindingSizeBytes: number): Map<string, WeightLayout> {
+  const layouts = new Map<string, WeightLayout>();
+  const parts = new Map<string, { name: string; offset: number; end: number }[]>();
+  for (const spec of [...weightSpecs(config), ...derivedSpecs(config)]) {
+    const layout = weightLayout(spec, maxBindingSizeBytes);
+    layouts.set(spec.name, layout);
+    const buffer = sharedBuffer(spec.name);
+    if (!buffer) continue;
+    const before = parts.get(buffer) ?? [];
+    const offset = ALIGNMENT * Math.ceil((before.at(-1)?.end ?? 0) / ALIGNMENT);
+    parts.set(buffer, [...before, { name: spec.name, offset, end: offset + 4 * layout.rows * layout.rowStride }]);
+  }
+  for (const [buffer, places] of parts) {
+    const size = places.at(-1)?.end ?? 0;
+    if (size > maxBindingSizeBytes) continue;
+    for (const { name, offset } of places) {
+      const layout = layouts.get(name);
+      if (layout) layouts.set(name, { ...layout, shared: { buffer, offset, size } });
+    }
+  }
+  return layouts;
 }
 
 const padded = (size: number) => 4 * Math.ceil(size / 4);

@@ -8,14 +8,14 @@ import {
   openCheckpoint,
   type RawConfig,
 } from '../engine/checkpoint.ts';
-import { type ModelConfig, weightSpecs } from '../engine/config.ts';
+import type { ModelConfig } from '../engine/config.ts';
 import { requestDevice } from '../engine/device.ts';
 import { dispatchesOf } from '../engine/frame.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
 import { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation } from '../engine/source.ts';
 import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
-import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayout } from '../engine/weights.ts';
+import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayouts } from '../engine/weights.ts';
 import { SMALLEST_NORMAL } from '../kernels/kernel.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 
@@ -77,7 +77,7 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
   const device = options.device ?? (await requestDevice());
   let runtime: Runtime | undefined;
   try {
-    const layouts = weightLayouts(config, device, options.maxBindingSizeBytes);
+    const layouts = weightLayouts(config, maxBinding(device, options.maxBindingSizeBytes));
     const graph = buildGraph(config, (name) => layouts.has(name) && !loaded.absent.has(name));
     runtime = new Runtime(device, graph, layouts, numerics);
     const notFinite = await upload(runtime, loaded, config, layouts, options);
@@ -99,15 +99,9 @@ function endTokens(raw: RawConfig, { dVocab }: ModelConfig): number[] {
   return [raw.eos_token_id].flat().filter(isId);
 }
 
-function weightLayouts(
-  config: ModelConfig,
-  device: GPUDevice,
-  maxBytes = Number.POSITIVE_INFINITY,
-): Map<string, WeightLayout> {
-  const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
-  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, maxBytes);
-  const specs = [...weightSpecs(config), ...derivedSpecs(config)];
-  return new Map(specs.map((spec) => [spec.name, weightLayout(spec, limit)]));
+/** What one binding may hold on this device. */
+function maxBinding({ limits }: GPUDevice, maxBytes = Number.POSITIVE_INFINITY): number {
+  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, maxBytes);
 }
 
 /**
