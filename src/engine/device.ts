@@ -2,6 +2,7 @@
 // time. Not for making pipelines or buffers.
 
 import { isNode, isSoftware, requestNodeAdapter } from './node.ts';
+import type { PlanLimits } from './plan.ts';
 
 /** A limit that the engine's kernels and buffers can use more of than WebGPU's default. */
 const USEFUL_LIMITS = [
@@ -200,3 +201,19 @@ function adviseBrowser(userAgent: string): string {
   if (/android/i.test(userAgent)) return 'Chrome on Android has WebGPU from version 121 on Android 12 and newer.';
   return 'Use Chrome or Edge 113 or newer, with hardware acceleration on (chrome://settings/system); without a GPU start it with --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader. chrome://gpu says why.';
 }
+
+/** What of a device decides about plans. */
+export function planLimits(device: GPUDevice): PlanLimits {
+  const { limits } = device;
+  return {
+    maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+    maxBufferSize: limits.maxBufferSize,
+    maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+    maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+    invocations: describeAdapter(device).isFallback ? INVOCATIONS_OF_SOFTWARE : INVOCATIONS_OF_HARDWARE,
+  };
+}
+
+/** A software adapter runs four invocations in step, on one core: others of their workgroup only wait for them at barriers. */
+const INVOCATIONS_OF_SOFTWARE = 4;
+const INVOCATIONS_OF_HARDWARE = 64;

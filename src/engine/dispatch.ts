@@ -1,5 +1,12 @@
 // One kernel on buffers of the caller, outside of any plan: statistics, kernel tests, benchmarks.
-import { type Kernel, kernelSource, presentBindings, runUniforms, type Variant } from '../kernels/kernel.ts';
+import {
+  isWritable,
+  type Kernel,
+  kernelSource,
+  presentBindings,
+  runUniforms,
+  type Variant,
+} from '../kernels/kernel.ts';
 import { bind } from './frame.ts';
 import type { GpuMemory } from './memory.ts';
 import type { PipelineCache } from './pipelines.ts';
@@ -19,7 +26,7 @@ export async function dispatchKernel(
   const pipeline = await pipelines.get({
     label: kernel.name,
     source: kernelSource(kernel, variant),
-    access: bindings.map(({ role }) => (role === 'output' ? 'storage' : 'read-only-storage')),
+    access: bindings.map((binding) => (isWritable(binding) ? 'storage' : 'read-only-storage')),
   });
   const { batch, pos, keys = pos, key_stride = pos } = variant.dims;
   const uniforms = memory.create('run', 32, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);

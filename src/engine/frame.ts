@@ -123,9 +123,10 @@ export class Frame {
   private bind(cache: KeyValueCache | undefined): void {
     const { weights, memory } = this;
     if (this.bindGroups && this.cache === cache) return;
-    const { tokens, firstPos, uniforms, edits } = this.workspace.buffers;
+    const { tokens, firstPos, uniforms, edits, scratch } = this.workspace.buffers;
     const bufferOf = (resource: Resource): GPUBuffer | GPUBufferBinding | undefined => {
       if (resource.kind === 'tokens') return tokens;
+      if (resource.kind === 'scratch') return scratch;
       if (resource.kind === 'first_pos') return firstPos;
       if (resource.kind === 'cache') return cache?.buffer(resource.value);
       if (resource.kind === 'slot') return this.slot(resource.slot);

@@ -8,6 +8,10 @@
 //   attention_scores, _pattern, _values       → attention
 import { activation } from '../kernels/activation.ts';
 import { add } from '../kernels/add.ts';
+import { attention, attentionScratch } from '../kernels/attention.ts';
+import { attentionPattern } from '../kernels/attention_pattern.ts';
+import { attentionScores } from '../kernels/attention_scores.ts';
+import { attentionValues } from '../kernels/attention_values.ts';
 import { cacheAppend } from '../kernels/cache_append.ts';
 import type { Kernel } from '../kernels/kernel.ts';
 import { matmul } from '../kernels/matmul.ts';
@@ -16,7 +20,7 @@ import { outputProjection } from '../kernels/output_projection.ts';
 import { hasWholePairs, qkvProjection } from '../kernels/qkv_projection.ts';
 import { rotary } from '../kernels/rotary.ts';
 import type { ModelConfig } from './config.ts';
-import { FIRST_POS } from './graph.ts';
+import { FIRST_POS, type RunAxis } from './graph.ts';
 import type { BufferName, KernelTask, Task } from './tasks.ts';
 import type { SharedPlace, WeightLayout } from './weights.ts';
 
@@ -26,6 +30,8 @@ export interface FusionLimits {
   /** Layouts: which weights lie in one buffer. */
   readonly weights: ReadonlyMap<string, WeightLayout>;
   readonly maxStorageBuffersPerShaderStage: number;
+  readonly invocations: number;
+  readonly run: Readonly<Record<RunAxis, number>>;
 }
 
 /** What a rule looks at. */
@@ -198,4 +204,29 @@ const intoQkvProjection: Rule = (q, surroundings) => {
   };
 };
 
-const RULES: readonly Rule[] = [addResidual, intoNeurons, intoQkvProjection];
+/** Scores, softmax and values. */
+const intoAttention: Rule = (task, { producerOf, onlyReaderOf, run, invocations }) => {
+  if (!uses(task, attentionValues)) return null;
+  const softmax = producerOf(task.inputs.pattern);
+  if (!uses(softmax, attentionPattern) || onlyReaderOf(task.inputs.pattern) !== task) return null;
+  const scores = producerOf(softmax.inputs.scores);
+  if (!uses(scores, attentionScores) || onlyReaderOf(softmax.inputs.scores) !== softmax) return null;
+  const { dims, options } = scores.operation;
+  return {
+    replaced: [scores, softmax, task],
+    at: task,
+    by: {
+      kind: 'kernel',
+      operation: {
+        ...scores.operation,
+        kernel: attention,
+        dims: { ...dims, ...attentionScratch({ ...dims, ...run }) },
+        options: { ...options, invocations },
+      },
+      inputs: { ...scores.inputs, v: task.inputs.v },
+      outputs: task.outputs,
+    },
+  };
+};
+
+const RULES: readonly Rule[] = [addResidual, intoNeurons, intoQkvProjection, intoAttention];

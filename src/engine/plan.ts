@@ -4,7 +4,15 @@
 // A task runs if somebody needs one of its outputs; an output that nobody needs is computed in registers and not stored;
 // a buffer is reused as soon as its value has been read for the last time; a captured value keeps its buffer.
 import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../kernels/edit.ts';
-import { type Kernel, kernelSource, presentBindings, type Variant } from '../kernels/kernel.ts';
+import {
+  type Binding,
+  elementCount,
+  isWritable,
+  type Kernel,
+  kernelSource,
+  presentBindings,
+  type Variant,
+} from '../kernels/kernel.ts';
 import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
 import { fuse } from './fusion.ts';
 import { FIRST_POS, type Graph, type GraphValue, type RunAxis, TOKENS } from './graph.ts';
@@ -60,6 +68,8 @@ export type Resource =
   /** Keys or values of the run's key-value cache, by the name of the value that is appended. */
   | { readonly kind: 'cache'; readonly value: string }
   | { readonly kind: 'slot'; readonly slot: number }
+  /** The workspace's scratch buffer: of no use after the dispatch. */
+  | { readonly kind: 'scratch'; readonly bytes: number }
   | { readonly kind: 'weight'; readonly name: string; readonly piece: number }
   | { readonly kind: 'edit'; readonly write: number; readonly part: EditPart };
 
@@ -98,6 +108,8 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Size of every buffer of the run, in bytes: first those of captured and given values, then the transient ones. */
   readonly slots: readonly number[];
+  /** Size in bytes of the scratch buffer that dispatches use, one after another; 0 where none does. */
+  readonly scratch: number;
   /** How many of them belong to captured and given values. */
   readonly kept: number;
   /** Slot of every value that the run materialises (transient ones share slots), aliases included. */
@@ -111,6 +123,8 @@ export interface PlanLimits {
   readonly maxBufferSize: number;
   readonly maxComputeWorkgroupsPerDimension: number;
   readonly maxStorageBuffersPerShaderStage: number;
+  /** In a workgroup that meets at barriers. */
+  readonly invocations: number;
 }
 
 /** Sizes of the axes that a run chooses. */
@@ -149,7 +163,7 @@ export function compile(
   );
   const wanted = new Set(request.capture.map(buffer));
   const given = new Set((request.given ?? []).map(buffer));
-  const fused = fuse(select(tasks, wanted, given).live, kept, { ...limits, config: graph.config, weights });
+  const fused = fuse(select(tasks, wanted, given).live, kept, { ...limits, config: graph.config, weights, run });
   const { live, stored } = select(fused, wanted, given);
   checkSizes(graph, stored, run, limits);
   const { slots, slotOf } = assignSlots(graph, live, { stored, kept }, run);
@@ -181,7 +195,10 @@ export function compile(
     };
   });
   const keptSlots = [...kept].filter((name) => stored.has(name)).length;
-  return { numerics: request.numerics, ...run, steps, slots, kept: keptSlots, slotOf, edits };
+  const scratch = steps
+    .flatMap((step) => (step.kind === 'dispatch' ? step.resources : []))
+    .reduce((most, resource) => (resource.kind === 'scratch' ? Math.max(most, resource.bytes) : most), 0);
+  return { numerics: request.numerics, ...run, steps, slots, scratch, kept: keptSlots, slotOf, edits };
 }
 
 function sizeBytes(graph: Graph, buffer: BufferName, run: RunShape): number {
@@ -245,13 +262,18 @@ interface Environment {
 /** A kernel's dispatch once its bindings are known. */
 function dispatch(kernel: Kernel, label: string, variant: Variant, resource: (binding: string) => Resource): Dispatch {
   const bindings = presentBindings(kernel, variant);
+  const resourceOf = (binding: Binding): Resource => {
+    if (binding.role !== 'scratch') return resource(binding.name);
+    const words = elementCount(binding, variant.dims) * (binding.element === 'vec4f' ? 4 : 1);
+    return { kind: 'scratch', bytes: 4 * words };
+  };
   return {
     kind: 'dispatch',
     label,
     kernel: kernel.name,
     source: kernelSource(kernel, variant),
-    access: bindings.map(({ role }) => (role === 'output' ? 'storage' : 'read-only-storage')),
-    resources: bindings.map(({ name }) => resource(name)),
+    access: bindings.map((binding) => (isWritable(binding) ? 'storage' : 'read-only-storage')),
+    resources: bindings.map(resourceOf),
     workgroups: kernel.workgroups(variant.dims, variant.options),
     expression: '',
   };
@@ -271,7 +293,8 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
       dims: { ...operation.dims, ...cutDims, ...runDims },
       options: { firstToken: piece?.firstRow ?? 0, firstColumn: piece?.firstRow ?? 0, ...operation.options },
       arithmetic: environment.arithmetic,
-      has: (binding) => binding in inputs || binding in weights || isWanted(outputs[binding] ?? ''),
+      has: (binding) =>
+        binding in inputs || binding in weights || isWanted(outputs[binding] ?? '') || binding === 'scratch',
     };
     const label = `${kernel.name} ${valueOfBuffer(Object.values(outputs).at(-1) ?? '')}`;
     return dispatch(kernel, label, variant, (name): Resource => {

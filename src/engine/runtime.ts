@@ -2,6 +2,7 @@
 // Knows nothing of names that users type, of tokens as text, or of caches.
 import type { Kernel, Variant } from '../kernels/kernel.ts';
 import type { Guarding, Numerics } from '../kernels/prelude.ts';
+import { planLimits } from './device.ts';
 import { dispatchKernel } from './dispatch.ts';
 import { dispatchesOf, Frame, type RunInput } from './frame.ts';
 import type { Graph } from './graph.ts';
@@ -122,7 +123,7 @@ export class Runtime {
   }
 
   private compile(request: PlanRequest): Plan {
-    return compile(this.graph, request, this.layouts, this.memory.device.limits, this.reproducible);
+    return compile(this.graph, request, this.layouts, planLimits(this.memory.device), this.reproducible);
   }
 
   /** The plan of a request with its buffers: made the first time, the same object afterwards. */

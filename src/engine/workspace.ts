@@ -11,6 +11,7 @@ interface Buffers {
   readonly tokens: GPUBuffer;
   readonly firstPos: GPUBuffer;
   readonly uniforms: GPUBuffer;
+  readonly scratch: GPUBuffer | undefined;
 }
 
 export class Workspace {
@@ -52,6 +53,7 @@ export class Workspace {
       ),
       tokens: create('tokens', 4 * plan.batch * plan.pos),
       firstPos: create('first_pos', 4 * plan.batch),
+      scratch: plan.scratch > 0 ? create('scratch', plan.scratch) : undefined,
       uniforms: keep(memory.create('run', 32, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)),
     };
   }

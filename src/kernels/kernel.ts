@@ -20,7 +20,12 @@ export type Dims = Readonly<Record<string, number>>;
 /** Settings of one use of a kernel that change its WGSL (an activation's name, eps, a scale, …). */
 export type Options = Readonly<Record<string, number | string | boolean>>;
 
-export type Role = 'input' | 'weight' | 'output';
+export type Role = 'input' | 'weight' | 'output' | 'scratch';
+
+/** Whether a kernel writes a binding: an output, or a scratch buffer, of which nobody reads what it holds afterwards. */
+export function isWritable({ role }: Pick<Binding, 'role'>): boolean {
+  return role === 'output' || role === 'scratch';
+}
 
 /** One storage binding: the declaration that drives WGSL, allocation, bind groups, errors and generated test inputs. */
 export interface Binding {
@@ -104,7 +109,7 @@ export function presentBindings(kernel: Kernel, variant: Variant): Binding[] {
  */
 export function kernelSource(kernel: Kernel, variant: Variant): string {
   const declarations = presentBindings(kernel, variant).map((binding, index) => {
-    const access = binding.role === 'output' ? 'read_write' : 'read';
+    const access = isWritable(binding) ? 'read_write' : 'read';
     return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${binding.name}: array<${binding.element}>; // [${binding.shape.join(', ')}]`;
   });
   const text = kernel.wgsl(variant).trim();

@@ -58,7 +58,7 @@ fn position_of(row: u32) -> u32 { return first_pos[row / run.pos] + row % run.po
 #endif
 
 #if ${has('k_cache') || has('v_cache')}
-/** Where a row of keys or values goes in the cache; beyond its end what only pads a shorter row. */
+// Where a row of keys or values goes in the cache: nowhere if it only pads a shorter row and lies behind its end.
 fn cache_row(row: u32) -> u32 {
   return select(row / run.pos * run.key_stride + position_of(row), 0xffffffffu, position_of(row) >= run.key_stride);
 }

@@ -7,6 +7,7 @@
 
 import { activation } from '../../src/kernels/activation.ts';
 import { add } from '../../src/kernels/add.ts';
+import { attention, attentionScratch } from '../../src/kernels/attention.ts';
 import { attentionPattern } from '../../src/kernels/attention_pattern.ts';
 import { attentionScores } from '../../src/kernels/attention_scores.ts';
 import { attentionValues } from '../../src/kernels/attention_values.ts';
@@ -15,14 +16,23 @@ import { copyHeads } from '../../src/kernels/copy_heads.ts';
 import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../../src/kernels/edit.ts';
 import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
-import { type Dims, type Kernel, type Options, presentBindings, type Variant } from '../../src/kernels/kernel.ts';
+import {
+  type Dims,
+  isWritable,
+  type Kernel,
+  type Options,
+  presentBindings,
+  type Variant,
+} from '../../src/kernels/kernel.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
 import { mean } from '../../src/kernels/mean.ts';
+import { neurons } from '../../src/kernels/neurons.ts';
 import { norm } from '../../src/kernels/norm.ts';
 import { outputProjection } from '../../src/kernels/output_projection.ts';
 import { patternMatch } from '../../src/kernels/pattern_match.ts';
 import { positionEmbedding } from '../../src/kernels/position_embedding.ts';
 import type { Arithmetic } from '../../src/kernels/prelude.ts';
+import { qkvProjection } from '../../src/kernels/qkv_projection.ts';
 import { residualStack } from '../../src/kernels/residual_stack.ts';
 import { rotary } from '../../src/kernels/rotary.ts';
 import { softCap } from '../../src/kernels/soft_cap.ts';
@@ -43,7 +53,7 @@ export interface KernelCase {
   /** By input; `normal` where nothing is said. */
   readonly fillings: Readonly<Record<string, Filling>>;
   /** Whether the kernel writes this element of an output: pieces leave the rest to others. */
-  readonly isWritten: (index: number, inputs: Inputs, dims: Dims) => boolean;
+  readonly isWritten: (index: number, inputs: Inputs, dims: Dims, output: string) => boolean;
 }
 
 export type Draft = Partial<Pick<KernelCase, 'fillings' | 'isWritten'>> & {
@@ -51,7 +61,7 @@ export type Draft = Partial<Pick<KernelCase, 'fillings' | 'isWritten'>> & {
   readonly options?: Options;
   /** Bindings that the variant does not have. */
   readonly without?: readonly string[];
-  /** `given_…` inputs that it has. */
+  /** `given_…` inputs that it has, and the `residual`. */
   readonly given?: readonly string[];
 };
 
@@ -70,8 +80,9 @@ export function casesOf(
         Object.entries(dims)
           .filter(
             ([axis, size]) =>
-              !/_vec4$|^(one|fields|row_stride|elements|map_length|operand_length|parameter_count)$/.test(axis) &&
-              !(/^key/.test(axis) && size === dims.pos),
+              !/_vec4$|^(one|fields|tiles|tile_words|row_stride|[kv]_first|[kv]_bias|qkv_biases|elements|map_length|operand_length|parameter_count)$/.test(
+                axis,
+              ) && !(/^key/.test(axis) && size === dims.pos),
           )
           .map(([axis, size]) => `${axis} ${size}`)
           .join(', '),
@@ -81,9 +92,9 @@ export function casesOf(
         ...Object.entries(fillings).map(([name, filling]) => `${name} ${filling}`),
         `seed ${seed}`,
       ];
-      // What could be given is computed, unless a case gives it.
+      // What could be given is computed, unless a case gives it; and there is no residual unless one is given.
       const has = (binding: string) =>
-        binding.startsWith('given_') ? given.includes(binding) : !without.includes(binding);
+        /^given_|^residual$/.test(binding) ? given.includes(binding) : !without.includes(binding);
       const variant: Variant = { dims, options, arithmetic, has };
       return { kernel, title: words.join('; '), variant, seed, fillings, isWritten };
     },
@@ -96,7 +107,7 @@ export function createInputs({ kernel, variant, seed, fillings }: KernelCase): I
   const { dims } = variant;
   const inputs: Record<string, Inputs[string]> = {};
   for (const binding of presentBindings(kernel, variant)) {
-    if (binding.role === 'output') continue;
+    if (isWritable(binding)) continue;
     const last = binding.shape[binding.shape.length - 1];
     const stride = dims[last] * (binding.element === 'vec4f' ? 4 : 1);
     const used = last === 'row_stride' ? dims.d_model : dims[last.replace(/_vec4$/, '')];
@@ -239,7 +250,102 @@ const MATMUL = casesOf(matmul, [
   ...hard('x', withoutBias('b', matmulCase([3, 3], 64, 64))),
   { ...matmulCase([3, 3], 65, 31), fillings: { x: 'alternating', W: 'all equal' } },
   { ...withoutBias('b', matmulCase([3, 3], 64, 64)), fillings: { x: 'tiny, 1e-20', W: 'tiny, 1e-20' } },
+  ...[FEW[1], MANY[3]].map((rows) => ({ ...matmulCase(rows, 65, 31), given: ['residual'] })),
+  ...hard('residual', { ...withoutBias('b', matmulCase([3, 3], 64, 64)), given: ['residual'] }, [
+    'magnitude 1e4',
+    'near underflow, 1e-37',
+  ]),
 ]);
+
+/** Bindings of a gated MLP, and of one without a gate. */
+const GATED_NEURONS = ['b'];
+const PLAIN_NEURONS = ['W_linear', 'b_in'];
+export const neuronsCase = (rows: readonly [number, number], d_in: number, d_out: number, actFn: string): Draft => ({
+  ...matmulCase(rows, d_in, d_out),
+  options: { actFn, gated: false },
+  without: PLAIN_NEURONS,
+});
+export const gatedCase = (rows: readonly [number, number], d_in: number, d_out: number, actFn: string): Draft => ({
+  ...matmulCase(rows, d_in, d_out),
+  options: { actFn, gated: true },
+  without: GATED_NEURONS,
+});
+const NEURONS = casesOf(neurons, [
+  ...['relu', 'silu', 'gelu', 'gelu_new'].flatMap((actFn, i) => [
+    neuronsCase(FEW[i % 2], [65, 128, 7, 64][i], [33, 64, 129, 5][i], actFn),
+    ...(i > 1 ? [neuronsCase(MANY[i], [65, 128, 7, 64][i], [33, 64, 129, 5][i], actFn)] : []),
+  ]),
+  ...[
+    [5, 3],
+    [64, 8],
+    [65, 33],
+  ].flatMap(([d_in, d_out], i) => [
+    gatedCase(FEW[i % 2], d_in, d_out, 'silu'),
+    ...(i % 2 === 0 ? [gatedCase(MANY[i], d_in, d_out, 'silu')] : []),
+  ]),
+  { ...gatedCase([3, 3], 65, 33, 'silu'), without: [...GATED_NEURONS, 'b_in'] },
+  { ...neuronsCase([3, 3], 64, 5, 'gelu_new'), without: [...PLAIN_NEURONS, 'b'] },
+  ...hard('x', gatedCase([3, 3], 65, 33, 'silu')),
+  ...hard('x', neuronsCase([3, 3], 64, 5, 'gelu_new')),
+]);
+
+/** Three matrices one behind the other, with a gap before the second as alignment leaves it. */
+export const qkvCase = (
+  [batch, pos]: readonly [number, number],
+  d_in: number,
+  [n_heads, n_key_value_heads, d_head]: readonly [number, number, number],
+  rotary: { half: number; n_ctx: number } | null = null,
+): Draft => {
+  const [q, kv] = [n_heads, n_key_value_heads].map((count) => count * d_head);
+  const k_first = d_in * vec4(q) + 3;
+  const v_first = k_first + d_in * vec4(kv);
+  const [k_bias, v_bias] = [q + 1, q + 1 + kv];
+  return {
+    dims: {
+      ...{ batch, pos, d_in, d_in_vec4: vec4(d_in), n_heads, n_key_value_heads, d_head },
+      ...{ half: rotary?.half ?? 0, n_ctx: rotary?.n_ctx ?? 1, k_first, v_first, k_bias, v_bias },
+      ...{ qkv_vec4: v_first + d_in * vec4(kv), qkv_biases: v_bias + kv },
+    },
+    without: ['k_cache', 'v_cache', ...(rotary ? [] : ['first_pos', 'cos', 'sin'])],
+    fillings: rotary ? { cos: 'cos', sin: 'sin' } : {},
+  };
+};
+const TURNED = { half: 8, n_ctx: 40 };
+const CACHING = { first_pos: 'earlier positions: 7, 3, 0' } as const;
+/** The same with keys and values that go into a cache of twenty positions. */
+export const cachedQkv = (draft: Draft): Draft => ({
+  ...draft,
+  dims: { ...draft.dims, keys: 9, key_stride: 20 },
+  without: ['k', 'v', ...(draft.without ?? []).filter((name) => !/_cache$|^first_pos$/.test(name))],
+  fillings: { ...draft.fillings, ...CACHING },
+  isWritten: (index, inputs, dims, output) => !output.endsWith('_cache') || isAppended(index, inputs, dims),
+});
+const QKV_PROJECTION = casesOf(qkvProjection, [
+  ...(
+    [
+      [65, [1, 1, 1]],
+      [64, [2, 2, 8]],
+      [7, [3, 1, 5]],
+      [65, [6, 2, 12]],
+    ] as const
+  ).flatMap(([d_in, heads], i) => [
+    qkvCase(FEW[i % 2], d_in, heads),
+    ...(i % 2 === 0 ? [qkvCase(MANY[i], d_in, heads)] : []),
+  ]),
+  withoutQkvBias(qkvCase([3, 3], 64, [2, 2, 8])),
+  qkvCase([1, 5], 65, [4, 2, 16], TURNED),
+  qkvCase([3, 3], 65, [4, 2, 16], TURNED),
+  withoutQkvBias(qkvCase([3, 3], 64, [3, 1, 32], TURNED)),
+  qkvCase([1, 1], 64, [3, 1, 32], TURNED),
+  cachedQkv(qkvCase([3, 2], 65, [4, 2, 16], TURNED)),
+  cachedQkv(qkvCase([3, 2], 65, [4, 2, 5])),
+  ...hard('x', qkvCase([3, 3], 65, [4, 2, 16], TURNED)),
+  ...hard('x', qkvCase([3, 3], 64, [2, 2, 8])),
+]);
+
+function withoutQkvBias(draft: Draft): Draft {
+  return { ...draft, without: [...(draft.without ?? []), 'b'] };
+}
 
 const unembedCase = ([batch, pos]: readonly [number, number], d_model: number, d_vocab_out: number): Draft => ({
   dims: {
@@ -311,6 +417,15 @@ const OUTPUT_PROJECTION = casesOf(outputProjection, [
     ...projectionCase([3, 3], { n_heads: 4, d_head: 16, d_model: 33 }),
     fillings: { z: 'alternating', W_O: 'all equal' },
   },
+  ...[FEW[1], MANY[3]].map((rows) => ({
+    ...projectionCase(rows, { n_heads: 4, d_head: 16, d_model: 33 }, ['result']),
+    given: ['residual'],
+  })),
+  ...hard(
+    'residual',
+    { ...projectionCase([3, 3], { n_heads: 4, d_head: 16, d_model: 33 }, ['b_O']), given: ['residual'] },
+    ['magnitude 1e4', 'near underflow, 1e-37'],
+  ),
 ]);
 
 const ROTARY = casesOf(rotary, [
@@ -399,6 +514,33 @@ const ATTENTION_VALUES = casesOf(attentionValues, [
   { dims: { batch: 3, pos: 9, ...headDims(4, 2, 32) }, fillings: { pattern: 'written pattern' } },
   { dims: { batch: 1, pos: 65, ...headDims(4, 2, 32) }, fillings: { pattern: 'written pattern', v: 'alternating' } },
   { dims: { batch: 3, pos: 9, ...headDims(4, 2, 32) }, fillings: { pattern: 'zeros' } },
+]);
+
+/** Sizes of heads around vec4, segments and blocks; keys below, at and above what tiles of eight, four and one row take. */
+const withScratch = (dims: Dims): Dims => ({ ...dims, ...attentionScratch(dims) });
+export const attentionCase = (
+  [batch, pos]: readonly [number, number],
+  [heads, keyHeads, d_head]: readonly [number, number, number],
+  options: Options = {},
+  cache: Dims = { keys: pos },
+): Draft => ({
+  dims: withScratch({ batch, pos, ...headDims(heads, keyHeads, d_head), ...cache }),
+  options: { scale: 0.3, softCap: 0, invocations: 4, ...options },
+});
+const ATTENTION = casesOf(attention, [
+  { ...attentionCase([3, 2], [4, 2, 32], {}, { keys: 9, key_stride: 20 }), fillings: EARLIER },
+  { ...attentionCase([3, 7], [4, 2, 32], {}, { keys: 14, key_stride: 20 }), fillings: EARLIER },
+  ...POSITIONS.map((pos) => attentionCase([1, pos], [4, 2, 32], { scale: 0.1767766952966369 })),
+  ...[1, 7, 12, 33, 128].map((d_head, i) => attentionCase([i % 2 === 0 ? 3 : 1, [5, 9][i % 2]], [2, 1, d_head])),
+  // More tiles than workgroups.
+  attentionCase([3, 400], [2, 1, 8]),
+  attentionCase([3, 9], [6, 2, 16], { softCap: 50 }),
+  ...[64, 16].flatMap((invocations) =>
+    [[1, 65] as const, [3, 5] as const].map((rows) => attentionCase(rows, [4, 2, 32], { invocations })),
+  ),
+  ...hard('q', attentionCase([3, 9], [4, 2, 32])),
+  ...hard('v', attentionCase([3, 9], [4, 2, 32])),
+  ...hard('q', attentionCase([3, 5], [4, 2, 32])),
 ]);
 
 const ATTENTION_PATTERN = casesOf(attentionPattern, [
@@ -662,6 +804,7 @@ const TOP_TOKENS = casesOf(topTokensKernel, [
 export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   activation: ACTIVATION,
   add: ADD,
+  attention: ATTENTION,
   attention_pattern: ATTENTION_PATTERN,
   attention_scores: ATTENTION_SCORES,
   attention_values: ATTENTION_VALUES,
@@ -671,10 +814,12 @@ export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   head_projection: HEAD_PROJECTION,
   matmul: MATMUL,
   mean: MEAN,
+  neurons: NEURONS,
   norm: NORM,
   output_projection: OUTPUT_PROJECTION,
   pattern_match: PATTERN_MATCH,
   position_embedding: POSITION_EMBEDDING,
+  qkv_projection: QKV_PROJECTION,
   residual_stack: RESIDUAL_STACK,
   rotary: ROTARY,
   soft_cap: SOFT_CAP,

@@ -9,6 +9,7 @@ import {
   type Binding,
   type Dims,
   elementCount,
+  isWritable,
   type Kernel,
   presentBindings,
   type Variant,
@@ -65,7 +66,7 @@ export async function runKernel(
       const buffers: Record<string, GPUBuffer> = {};
       for (const binding of bindings) {
         const words = wordCount(binding, variant.dims);
-        const data = binding.role === 'output' ? before(garbage, binding.name, words) : inputs[binding.name];
+        const data = isWritable(binding) ? before(garbage, binding.name, words) : inputs[binding.name];
         if (data?.length !== words) {
           throw new Error(
             `${kernel.name}: the case gives ${data?.length} words for ${binding.name}, which has ${words}.`,

@@ -1,7 +1,7 @@
 // What changes no bit of a kernel's result: the rows beside a row, the batch around it, and which outputs are stored.
 
 import { expect, test } from 'vitest';
-import { type Kernel, presentBindings, type Variant } from '../../src/kernels/kernel.ts';
+import { isWritable, type Kernel, presentBindings, type Variant } from '../../src/kernels/kernel.ts';
 import { CASES, createInputs, findCase, type KernelCase } from './cases.ts';
 import { asFloats, axesOf, GARBAGE, type Inputs, runKernel } from './harness.ts';
 
@@ -14,7 +14,7 @@ function onRows({ kernel, variant }: KernelCase, inputs: Inputs, rows: { batch: 
   const dims = { ...variant.dims, ...rows };
   const part: Record<string, Inputs[string]> = {};
   for (const binding of presentBindings(kernel, variant)) {
-    if (binding.role === 'output') continue;
+    if (isWritable(binding)) continue;
     const data = inputs[binding.name];
     if (binding.shape[0] !== 'batch') {
       part[binding.name] = data;

@@ -26,7 +26,7 @@ async function check(kernelCase: KernelCase): Promise<number> {
     if (role !== 'output') continue;
     const what = `${kernel.name} ${name}`;
     for (let i = 0; i < first[name].length; i++) {
-      if (!isWritten(i, inputs, variant.dims)) {
+      if (!isWritten(i, inputs, variant.dims, name)) {
         if (first[name][i] !== GARBAGE[0] || second[name][i] !== GARBAGE[1]) {
           throw new Error(`${what}: element ${i} belongs to another piece and was written.`);
         }

@@ -2,6 +2,7 @@
 // free: at least 100,000 results of each kernel, from tame and hard inputs.
 import { activation } from '../../src/kernels/activation.ts';
 import { add } from '../../src/kernels/add.ts';
+import { attention } from '../../src/kernels/attention.ts';
 import { attentionPattern } from '../../src/kernels/attention_pattern.ts';
 import { attentionScores } from '../../src/kernels/attention_scores.ts';
 import { attentionValues } from '../../src/kernels/attention_values.ts';
@@ -13,10 +14,12 @@ import { headProjection } from '../../src/kernels/head_projection.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
 import { mean } from '../../src/kernels/mean.ts';
+import { neurons } from '../../src/kernels/neurons.ts';
 import { norm } from '../../src/kernels/norm.ts';
 import { outputProjection } from '../../src/kernels/output_projection.ts';
 import { patternMatch } from '../../src/kernels/pattern_match.ts';
 import { positionEmbedding } from '../../src/kernels/position_embedding.ts';
+import { qkvProjection } from '../../src/kernels/qkv_projection.ts';
 import { residualStack } from '../../src/kernels/residual_stack.ts';
 import { rotary } from '../../src/kernels/rotary.ts';
 import { softCap } from '../../src/kernels/soft_cap.ts';
@@ -28,15 +31,21 @@ import type { EmulatedKernel } from '../../src/numerics/emulation/emulated_kerne
 import { FORWARD_KERNELS } from '../../src/numerics/emulation/forward_kernels.ts';
 import { emulatedEdit, TOOL_KERNELS } from '../../src/numerics/emulation/tool_kernels.ts';
 import {
+  attentionCase,
+  cachedQkv,
   casesOf,
   type Draft,
   editCase,
+  gatedCase,
   isAppended,
   type KernelCase,
+  neuronsCase,
+  qkvCase,
   stackCase,
   statisticsCase,
   vec4,
 } from './cases.ts';
+import { FUSED_KERNELS } from './fused_emulation.ts';
 
 export interface EmulatedCase extends KernelCase {
   readonly emulate: EmulatedKernel;
@@ -47,7 +56,7 @@ const HARD = 'every kind of row' as const;
 const emulated = (kernel: Kernel, drafts: readonly Draft[], seed = 1): EmulatedCase[] =>
   casesOf(kernel, drafts, seed, 'reproducible').map((kernelCase) => ({
     ...kernelCase,
-    emulate: { ...FORWARD_KERNELS, ...TOOL_KERNELS }[kernel.name],
+    emulate: { ...FORWARD_KERNELS, ...TOOL_KERNELS, ...FUSED_KERNELS }[kernel.name],
   }));
 
 const matmulDraft = (batch: number, pos: number, d_in: number, d_out: number): Draft => ({
@@ -124,6 +133,15 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
     activationDraft('gelu_new', ['b_in']),
   ]),
   add: emulated(add, [{ dims: { batch: 2, pos: 400, d_model: 129 }, fillings: { a: HARD, b: HARD } }]),
+  attention: emulated(attention, [
+    { ...attentionCase([2, 121], [4, 2, 32]), fillings: { q: HARD, k_rows: HARD, v: HARD } },
+    { ...attentionCase([3, 70], [4, 2, 33], { softCap: 30, invocations: 64 }), fillings: { q: HARD, k_rows: HARD } },
+    {
+      ...attentionCase([3, 2], [64, 32, 32], {}, { keys: 120, key_stride: 130 }),
+      fillings: { q: HARD, k_rows: HARD, v: HARD, ...EARLIER },
+    },
+    { ...attentionCase([1, 260], [2, 1, 65]), fillings: { v: HARD } },
+  ]),
   attention_pattern: emulated(attentionPattern, [
     { dims: { batch: 2, pos: 120, n_heads: 4 }, fillings: { scores: 'causal scores' } },
     { dims: { batch: 3, pos: 2, keys: 130, key_stride: 130, n_heads: 4 }, fillings: { scores: HARD } },
@@ -158,8 +176,19 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
   copy_heads: emulated(copyHeads, [{ dims: { batch: 2, pos: 130, n_heads: 6, d_model: 65 }, fillings: { x: HARD } }]),
   edit: EDIT,
   head_projection: emulated(headProjection, [headProjectionDraft(300, 4, 65, 33), headProjectionDraft(100, 4, 64, 32)]),
-  matmul: emulated(matmul, [matmulDraft(3, 100, 65, 129), matmulDraft(1, 5, 64, 2049), matmulDraft(2, 200, 192, 128)]),
+  matmul: emulated(matmul, [
+    matmulDraft(3, 100, 65, 129),
+    matmulDraft(1, 5, 64, 2049),
+    matmulDraft(2, 200, 192, 128),
+    { ...matmulDraft(3, 100, 64, 129), given: ['residual'], fillings: { x: HARD, W: HARD, residual: HARD } },
+  ]),
   mean: emulated(mean, [{ dims: { batch: 40, pos: 129, columns: 2560 }, fillings: { x: HARD } }]),
+  neurons: emulated(neurons, [
+    { ...neuronsCase([3, 100], 65, 129, 'gelu_new'), fillings: { x: HARD, W: HARD } },
+    { ...gatedCase([3, 100], 64, 129, 'silu'), fillings: { x: HARD, W: HARD, W_linear: HARD } },
+    { ...gatedCase([1, 5], 65, 4000, 'silu'), fillings: { x: HARD, W: HARD } },
+    { ...neuronsCase([1, 5], 64, 2049, 'gelu'), fillings: { x: HARD, W: HARD } },
+  ]),
   norm: emulated(norm, [
     normDraft(2, 500, 128, true),
     normDraft(1, 100, 2049, true),
@@ -182,6 +211,12 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
     projectionDraft(2, 260, 3, 12, 65),
     projectionDraft(1, 5, 4, 32, 128),
     {
+      ...projectionDraft(2, 60, 3, 12, 64),
+      given: ['residual'],
+      without: ['result'],
+      fillings: { z: HARD, W_O: HARD, residual: HARD },
+    },
+    {
       ...projectionDraft(2, 30, 3, 12, 65),
       given: ['given_result'],
       without: ['result'],
@@ -197,6 +232,17 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
   ]),
   position_embedding: emulated(positionEmbedding, [
     { dims: { batch: 3, pos: 520, d_model: 65, n_ctx: 525 }, fillings: { W_pos: HARD, ...EARLIER } },
+  ]),
+  qkv_projection: emulated(qkvProjection, [
+    { ...qkvCase([3, 100], 65, [4, 2, 33]), fillings: { x: HARD, W: HARD } },
+    ...[
+      qkvCase([3, 100], 64, [4, 2, 32], { half: 8, n_ctx: 100 }),
+      qkvCase([1, 5], 65, [64, 8, 32], { half: 16, n_ctx: 9 }),
+    ].map((draft) => ({ ...draft, fillings: { ...draft.fillings, x: HARD, W: HARD } })),
+    cachedQkv({
+      ...qkvCase([3, 13], 64, [40, 20, 8], { half: 4, n_ctx: 40 }),
+      fillings: { x: HARD, cos: 'cos', sin: 'sin' },
+    }),
   ]),
   residual_stack: emulated(residualStack, [
     stackCase(65, [80, 20, 4, 21], { present: STACKED }),

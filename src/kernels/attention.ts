@@ -1,0 +1,350 @@
+// attention: z = softmax(q·k·scale, causal) · v in one dispatch, without a pattern in memory. It stands for `attention_scores`,
+// `attention_pattern` and `attention_values`, with their bits; where somebody asks for scores or pattern, those run instead.
+//
+// A workgroup takes tiles of query positions of one head (4, or 1 where there are few), one after another. A tile's scores stay in a
+// scratch buffer that is as long as a few hundred tiles, whatever the text's length. (Workgroup memory would hold short rows only, and
+// software adapters clear it by code that is as long as it is.)
+//   1. scores: an invocation takes keys, and has all rows of each: a dot product over d_head;
+//   2. softmax: an invocation takes segments of 8 keys of a row: scale, soft cap, mask and maximum, then exponentials and their sum;
+//      one adds the sums of the segments;
+//   3. values: an invocation takes four (or one) elements of d_head, and has all rows.
+// Keys behind the last row's own position weigh 0 and are left out: to add 0 changes no bit of such a sum, as none is −0.
+// `invocations` in a workgroup are an option: they change no bit. As many as run in step are best where barriers are dear (a software
+// adapter), more where a workgroup should keep a whole processor busy.
+// Order: as in the three kernels (segments and blocks, kernel.ts). Rows are the lanes of vectors, so no order depends on the tile.
+// Cost: 4·d_head flops per query and key, an exponential and a division; k and v are read once per tile of rows.
+import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { attentionPattern } from './attention_pattern.ts';
+import { attentionScores } from './attention_scores.ts';
+import { attentionValues } from './attention_values.ts';
+import { divide } from './functions/divide.ts';
+import { exponential } from './functions/exponential.ts';
+import { hyperbolicTangent } from './functions/hyperbolic_tangent.ts';
+import {
+  BLOCK,
+  type Dims,
+  type Kernel,
+  MASKED,
+  type Options,
+  SEGMENT,
+  SMALLEST_NORMAL,
+  vectorizable,
+  wgslFloat,
+} from './kernel.ts';
+
+/** Most workgroups: so many tiles have room in the scratch buffer. */
+const MAX_WORKGROUPS = 256;
+
+/** Query positions of a tile, and keys of which an invocation computes the scores at a time. */
+interface AttentionTile {
+  readonly rows: 1 | 4;
+  readonly keys: number;
+}
+
+const tileOf = ({ pos }: Dims): AttentionTile => (pos >= 6 ? { rows: 4, keys: 4 } : { rows: 1, keys: 1 });
+
+const workgroupCount = (dims: Dims) =>
+  Math.min(Math.ceil(dims.pos / tileOf(dims).rows) * dims.batch * dims.n_heads, MAX_WORKGROUPS);
+
+/** Sizes of the scratch buffer: for each workgroup the scores of a tile, what its segments come to, and its queries. */
+export function attentionScratch(dims: Dims): Dims {
+  const segments = Math.ceil(dims.keys / SEGMENT);
+  const groups = Math.ceil(tileOf(dims).rows / 4);
+  return { tiles: workgroupCount(dims), tile_words: groups * (segments * (SEGMENT + 1) + dims.d_head) };
+}
+
+const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+const LANES = ['x', 'y', 'z', 'w'] as const;
+
+export const attention: Kernel = {
+  name: 'attention',
+  bindings: ({ d_head, pos }) => [
+    vectorizable('q', 'input', ['batch', 'pos', 'n_heads', 'd_head'], d_head),
+    vectorizable('k_rows', 'input', ['batch', 'key_stride', 'n_key_value_heads', 'd_head'], d_head),
+    vectorizable('v', 'input', ['batch', 'key_stride', 'n_key_value_heads', 'd_head'], d_head),
+    { name: 'first_pos', role: 'input', shape: ['batch'], element: 'u32' },
+    { name: 'scratch', role: 'scratch', shape: ['tiles', 'tile_words'], element: pos >= 6 ? 'vec4f' : 'f32' },
+    { name: 'out', role: 'output', shape: ['batch', 'pos', 'n_heads', 'd_head'], element: 'f32' },
+  ],
+  functions: ({ softCap }) => [divide, exponential, ...(softCap ? [hyperbolicTangent] : [])],
+  wgsl: ({ dims, options }) => source(tileOf(dims), dims, options),
+  workgroups: (dims) => [workgroupCount(dims), 1, 1],
+  reference: (inputs, dims, options) => {
+    const { out: scores } = attentionScores.reference(inputs, dims, options);
+    const { out: pattern } = attentionPattern.reference({ scores }, dims, {});
+    return attentionValues.reference({ pattern, v: inputs.v }, dims, {});
+  },
+  // Errors of the scores (at most e in a row) change each weight by a factor within exp(±2e); pattern and values add their own.
+  tolerance: (inputs, dims, options) => {
+    const { out: scores } = attentionScores.reference(inputs, dims, options);
+    const { out: ofScores } = attentionScores.tolerance(inputs, dims, options);
+    const { out: pattern } = attentionPattern.reference({ scores }, dims, {});
+    const { out: ofPattern } = attentionPattern.tolerance({ scores }, dims, {});
+    const error = patternErrors(pattern, ofScores, ofPattern, dims.keys);
+    const largest = pattern.map((share, i) => share + error[i]);
+    const absolute = inputs.v.map(Math.abs);
+    const { out: inherited } = attentionValues.reference({ pattern: error, v: absolute }, dims, {});
+    const { out: own } = attentionValues.tolerance({ pattern: largest, v: inputs.v }, dims, {});
+    return { out: own.map((bound, i) => bound + inherited[i]) };
+  },
+};
+
+/** What the pattern is off by: its own error, and that of scores that are off. */
+function patternErrors(pattern: Float64Array, ofScores: Float64Array, own: Float64Array, keys: number): Float64Array {
+  const errors = new Float64Array(pattern.length);
+  for (let first = 0; first < pattern.length; first += keys) {
+    let worst = 0;
+    for (let key = first; key < first + keys; key++) if (pattern[key] > 0) worst = Math.max(worst, ofScores[key]);
+    const factor = Math.expm1(2 * worst);
+    for (let key = first; key < first + keys; key++) {
+      errors[key] = own[key] * (1 + factor) + pattern[key] * factor + (pattern[key] > 0 ? SMALLEST_NORMAL : 0);
+    }
+  }
+  return errors;
+}
+
+function source(tile: AttentionTile, dims: Dims, { scale, softCap, invocations }: Options): string {
+  const { rows, keys } = tile;
+  const step = Number(invocations);
+  const cap = wgslFloat(softCap ? Number(softCap) : 1);
+  const isVector = rows > 1;
+  // The type that holds one number of each of (up to four) rows, the words for it, and how many such groups there are.
+  const [type, word, groups] = isVector ? ['vec4f', '4', rows / 4] : ['f32', '', 1];
+  const each = (f: (g: number) => string) => range(groups).map(f).join('\n');
+  const perRow = (g: number, f: (lane: string, row: number) => string) =>
+    isVector ? `vec4f(${LANES.map((lane, i) => f(`.${lane}`, 4 * g + i)).join(', ')})` : f('', 0);
+  const eachKey = (f: (c: number) => string) => range(keys).map(f).join('\n');
+  const eachScore = (f: (g: number, c: number) => string) =>
+    each((g) =>
+      range(keys)
+        .map((c) => f(g, c))
+        .join('\n'),
+    );
+  // Places in the scratch buffer: of a group of rows, and of one row, which is a lane of a vector where there are several.
+  const scores = (key: string, g: number) => `scratch[base + ${key} * ${groups}u + ${g}u]`;
+  const ofRow = (index: string) =>
+    isVector ? `scratch[${index} * ${groups}u + row / 4u][row % 4u]` : `scratch[${index}]`;
+  const scoreAt = ofRow(`(base / ${groups}u + key)`);
+  const partialAt = (segment: string) => ofRow(`(partial / ${groups}u + ${segment})`);
+  const isWhole = dims.d_head % 4 === 0;
+
+  return wgsl`
+const masked = ${wgslFloat(MASKED)};
+const row_stride = n_key_value_heads * ${isWhole ? 'd_head_vec4' : 'd_head'};
+var<workgroup> row_maximum: array<f32, ${rows}>;
+var<workgroup> row_total: array<f32, ${rows}>;
+
+fn score_of(dot: f32, key: u32, position: u32) -> f32 {
+  var score = product(dot, ${wgslFloat(Number(scale))});
+  #if ${softCap}
+  score = ${cap} * hyperbolic_tangent(divide(score, ${cap}));
+  #endif
+  return select(materialised(score), masked, key > position);
+}
+fn weight(score: f32, maximum: f32) -> f32 {
+  if (is_nan(score)) { return score; }
+  if (score <= masked) { return 0.0; }
+  return exponential(plus(score, -maximum));
+}
+fn share(weight: f32, total: f32) -> f32 {
+  if (bitcast<u32>(total) == 0u) { return 0.0; } // not a comparison of floats: it may be NaN
+  return materialised(divide(weight, total));
+}
+
+@compute @workgroup_size(${step})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+  let row_tiles: u32 = (run.pos + ${rows - 1}u) / ${rows}u;
+  for (var tile = workgroup.x; tile < row_tiles * run.batch * n_heads; tile += workgroups.x) {
+    attend(tile, workgroup.x, local);
+    storageBarrier();
+  }
+}
+
+fn attend(tile: u32, place: u32, local: u32) {
+  let row_tiles: u32 = (run.pos + ${rows - 1}u) / ${rows}u;
+  let head = tile / row_tiles % n_heads;
+  let batch = tile / (row_tiles * n_heads);
+  let row0 = tile % row_tiles * ${rows}u;
+  let position0 = first_pos[batch] + row0;
+  // Rows behind the last are the last one again, and are not stored.
+  let last_row = run.pos - 1u;
+  let key_count = min(run.keys, first_pos[batch] + min(row0 + ${rows - 1}u, last_row) + 1u);
+  let segment_count = (key_count + ${SEGMENT - 1}u) / ${SEGMENT}u;
+  let first_key = (batch * run.key_stride * n_key_value_heads + head / (n_heads / n_key_value_heads)) * ${isWhole ? 'd_head_vec4' : 'd_head'};
+  // In the scratch buffer: scores [key, row], then one number of each segment [segment, row], then the queries [d_head, row].
+  let segment_room = (run.keys + ${SEGMENT - 1}u) / ${SEGMENT}u;
+  let base = place * ${groups}u * (segment_room * ${SEGMENT + 1}u + d_head);
+  let partial = base + segment_room * ${SEGMENT * groups}u;
+  let queries = partial + segment_room * ${groups}u;
+
+  #if ${isVector}
+  for (var d = local; d < d_head; d += ${step}u) {
+    ${each((g) => `scratch[queries + d * ${groups}u + ${g}u] = ${perRow(g, (_, row) => read('q', `(batch * run.pos + min(row0 + ${row}u, last_row)) * n_heads + head`, 'd', isWhole))};`)}
+  }
+  storageBarrier();
+  #else
+  let q_base = ((batch * run.pos + row0) * n_heads + head) * ${isWhole ? 'd_head_vec4' : 'd_head'};
+  #endif
+
+  for (var key = local * ${keys}u; key < key_count; key += ${step * keys}u) {
+    // Keys behind the last are the last one again; behind key_count all rows are masked.
+    ${eachKey((c) => `let k_base_${c} = first_key + min(key + ${c}u, run.keys - 1u) * row_stride;`)}
+    ${eachScore((g, c) => `var total_${g}_${c} = ${type}(0.0);`)}
+    for (var start = 0u; start < d_head; start += ${BLOCK}u) {
+      let end = min(start + ${BLOCK}u, d_head);
+      ${eachScore((g, c) => `var block_${g}_${c} = ${type}(0.0);`)}
+      for (var d = start; d < end; d += ${SEGMENT}u) {
+        ${dotSegment(tile, dims.d_head)}
+      }
+      ${eachScore((g, c) => `total_${g}_${c} = plus${word}(total_${g}_${c}, block_${g}_${c});`)}
+    }
+    ${eachScore((g, c) => `${scores(`(key + ${c}u)`, g)} = total_${g}_${c};`)}
+  }
+  storageBarrier();
+
+  // From here to the values, a row at a time: one number, one invocation.
+  for (var item = local; item < segment_count * ${rows}u; item += ${step}u) {
+    let row = item % ${rows}u;
+    var maximum = masked;
+    for (var key = item / ${rows}u * ${SEGMENT}u; key < min(item / ${rows}u * ${SEGMENT}u + ${SEGMENT}u, key_count); key++) {
+      let score = score_of(${scoreAt}, key, position0 + row);
+      ${scoreAt} = score;
+      maximum = max(maximum, score);
+    }
+    ${partialAt(`item / ${rows}u`)} = maximum;
+  }
+  storageBarrier();
+  for (var row = local; row < ${rows}u; row += ${step}u) {
+    var maximum = ${partialAt('0u')};
+    for (var segment = 1u; segment < segment_count; segment++) { maximum = max(maximum, ${partialAt('segment')}); }
+    row_maximum[row] = maximum;
+  }
+  workgroupBarrier();
+
+  for (var item = local; item < segment_count * ${rows}u; item += ${step}u) {
+    let row = item % ${rows}u;
+    let maximum = row_maximum[row];
+    var sum = 0.0;
+    for (var key = item / ${rows}u * ${SEGMENT}u; key < min(item / ${rows}u * ${SEGMENT}u + ${SEGMENT}u, key_count); key++) {
+      let term = weight(${scoreAt}, maximum);
+      ${scoreAt} = term;
+      sum = plus(sum, term);
+    }
+    ${partialAt(`item / ${rows}u`)} = sum;
+  }
+  storageBarrier();
+  for (var row = local; row < ${rows}u; row += ${step}u) {
+    var total = 0.0;
+    for (var start = 0u; start < segment_count; start += ${BLOCK / SEGMENT}u) {
+      var block = 0.0;
+      for (var segment = start; segment < min(start + ${BLOCK / SEGMENT}u, segment_count); segment++) {
+        block = plus(block, ${partialAt('segment')});
+      }
+      total = plus(total, block);
+    }
+    row_total[row] = total;
+  }
+  workgroupBarrier();
+
+  for (var item = local; item < segment_count * ${SEGMENT * rows}u; item += ${step}u) {
+    let row = item % ${rows}u;
+    let key = item / ${rows}u;
+    if (key < key_count) { ${scoreAt} = share(${scoreAt}, row_total[row]); } else { ${scoreAt} = 0.0; }
+  }
+  storageBarrier();
+
+  for (var d = local * ${isWhole ? 4 : 1}u; d < d_head; d += ${step * (isWhole ? 4 : 1)}u) {
+    let v_base = first_key + ${isWhole ? 'd / 4u' : 'd'};
+    ${range(rows)
+      .map((row) => `var z_${row} = ${isWhole ? 'vec4f' : 'f32'}(0.0);`)
+      .join(' ')}
+    for (var start = 0u; start < key_count; start += ${BLOCK}u) {
+      ${range(rows)
+        .map((row) => `var block_${row} = ${isWhole ? 'vec4f' : 'f32'}(0.0);`)
+        .join(' ')}
+      for (var key = start; key < min(start + ${BLOCK}u, key_count); key += ${SEGMENT}u) {
+        ${range(SEGMENT)
+          .map(
+            (j) =>
+              `let v_${j} = v[v_base + min(key + ${j}u, run.keys - 1u) * row_stride]; ${range(groups)
+                .map((g) => `let w_${g}_${j} = ${scores(`(key + ${j}u)`, g)};`)
+                .join(' ')}`,
+          )
+          .join('\n        ')}
+        ${range(rows)
+          .map((row) => valueSegment(row, isVector, isWhole ? '4' : ''))
+          .join('\n        ')}
+      }
+      ${range(rows)
+        .map((row) => `z_${row} = plus${isWhole ? '4' : ''}(z_${row}, block_${row});`)
+        .join(' ')}
+    }
+    ${range(rows)
+      .map(
+        (row) =>
+          `if (row0 + ${row}u <= last_row) { let to = ((batch * run.pos + row0 + ${row}u) * n_heads + head) * d_head + d; ${storeAt(row, isWhole)} }`,
+      )
+      .join('\n    ')}
+  }
+}
+`;
+}
+
+/** Stores the elements of z that an invocation has of a row. */
+function storeAt(row: number, isWhole: boolean): string {
+  if (!isWhole) return `out[to] = stored(z_${row});`;
+  return LANES.map((lane, i) => `out[to + ${i}u] = stored(z_${row}.${lane});`).join(' ');
+}
+
+/** One element `d` of row `row` of a binding [rows, d_head]. */
+function read(binding: string, row: string, d: string, isWhole: boolean): string {
+  return isWhole ? `${binding}[(${row}) * d_head_vec4 + ${d} / 4u][${d} % 4u]` : `${binding}[(${row}) * d_head + ${d}]`;
+}
+
+/** Eight terms of the dot products of an invocation's keys with all rows; 0 beyond d_head. */
+function dotSegment({ rows, keys }: AttentionTile, dHead: number): string {
+  const isWhole = dHead % 4 === 0;
+  const wholeSegments = dHead % SEGMENT === 0;
+  const groups = Math.ceil(rows / 4);
+  const word = rows > 1 ? '4' : '';
+  const at = (j: number) => (wholeSegments ? `(d + ${j}u)` : `min(d + ${j}u, d_head - 1u)`);
+  /** `name_0 … name_7`: eight elements of a row that begins at `base`. */
+  const terms = (name: string, binding: string, base: string) => [
+    ...(isWhole
+      ? range(SEGMENT / 4).map((i) => `let ${name}_quad_${i} = ${binding}[${base} + ${at(4 * i)} / 4u];`)
+      : []),
+    ...range(SEGMENT).map((j) => {
+      const term = isWhole ? `${name}_quad_${Math.floor(j / 4)}.${LANES[j % 4]}` : `${binding}[${base} + ${at(j)}]`;
+      return `let ${name}_${j} = ${wholeSegments ? term : `select(0.0, ${term}, d + ${j}u < d_head)`};`;
+    }),
+  ];
+  const queries =
+    rows > 1
+      ? range(groups).flatMap((g) =>
+          range(SEGMENT).map((j) => `let q_${g}_${j} = scratch[queries + ${at(j)} * ${groups}u + ${g}u];`),
+        )
+      : terms('q_0', 'q', 'q_base');
+  // A segment: a chain of multiply-adds that begins with the first product, added to its block.
+  const chain = (g: number, c: number) => {
+    const adds = range(SEGMENT)
+      .slice(1)
+      .map((j) => `s_${g}_${c} = mul_add${word}(k_${c}_${j}, q_${g}_${j}, s_${g}_${c});`);
+    return `var s_${g}_${c} = product${word}(k_${c}_0, q_${g}_0); ${adds.join(' ')} block_${g}_${c} = plus${word}(block_${g}_${c}, s_${g}_${c});`;
+  };
+  return [
+    ...queries,
+    ...range(keys).flatMap((c) => [
+      ...terms(`k_${c}`, 'k_rows', `k_base_${c}`),
+      ...range(groups).map((g) => chain(g, c)),
+    ]),
+  ].join('\n        ');
+}
+
+function valueSegment(row: number, isVector: boolean, word: string): string {
+  const of = (j: number) => (isVector ? `w_${Math.floor(row / 4)}_${j}.${LANES[row % 4]}` : `w_0_${j}`);
+  const adds = range(SEGMENT)
+    .slice(1)
+    .map((j) => `s_${row} = mul_add${word}(${of(j)}, v_${j}, s_${row});`);
+  return `var s_${row} = product${word}(${of(0)}, v_0); ${adds.join(' ')} block_${row} = plus${word}(block_${row}, s_${row});`;
+}
