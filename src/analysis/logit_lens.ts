@@ -1,9 +1,9 @@
 // The logit lens: what the model would predict if it stopped after each block.
 // Source: nostalgebraist 2020, "interpreting GPT: the logit lens".
-import picomatch from 'picomatch';
 import { LOGITS } from '../engine/graph.ts';
 import type { ActivationCache } from '../hooks/activation_cache.ts';
 import type { Model } from '../hooks/model.ts';
+import { selectNames } from '../hooks/names.ts';
 import { type AxisSelection, selectedIndices } from '../hooks/selection.ts';
 import { runUnembedding } from '../hooks/unembed.ts';
 import { type TokenProbability, topTokensOnGpu } from './top_tokens.ts';
@@ -75,10 +75,6 @@ function lensNames(model: Model, cache: ActivationCache, names: LogitLensOptions
   if (names === undefined) {
     return Array.from({ length: model.config.nLayers }, (_, layer) => `blocks.${layer}.hook_resid_post`);
   }
-  const globs = [names].flat();
-  for (const glob of globs) {
-    if (cache.names.some((name) => picomatch.isMatch(name, glob))) continue;
-    throw new Error(`logitLens: no captured value matches ${glob}. Capture it, or name another.`);
-  }
-  return cache.names.filter((name) => picomatch.isMatch(name, globs));
+  const missing = (name: string) => `logitLens: no captured value matches ${name}. Capture it, or name another.`;
+  return selectNames(cache.names, names, { missing });
 }

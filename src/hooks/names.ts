@@ -1,7 +1,7 @@
 // Which hooks a user means: exact names, globs and predicates against the values of a model's graph.
 import { closest } from 'fastest-levenshtein';
-import picomatch from 'picomatch';
 import type { Graph, GraphValue, RunAxis } from '../engine/graph.ts';
+import { globMatcher, isGlob } from './globs.ts';
 import { kindOf } from './kind_of.ts';
 
 /** A hook, as `model.hooks` lists it. */
@@ -24,8 +24,8 @@ export interface Hook {
 }
 
 /**
- * A name, a glob (`blocks.*.attn.hook_pattern`; `*` also crosses dots), a predicate, or a list of names and globs. A glob means values
- * that are computed on demand only if it matches nothing else (`blocks.*.hook_q_input`).
+ * A name, a glob (`blocks.*.attn.hook_pattern`; `*` also crosses dots; `?`, `[0-3]`, `{a,b}`), a predicate, or a list of names and globs.
+ * A glob means values that are computed on demand only if it matches nothing else (`blocks.*.hook_q_input`).
  */
 export type HookNames = string | readonly string[] | ((name: string) => boolean);
 
@@ -88,10 +88,8 @@ function matchOne(all: readonly string[], name: string, { isUsual = () => true, 
   if (all.includes(name)) return [name];
   if (name === '') throw new Error('hooks: expected a name or a glob, got an empty one.');
   if (typeof name !== 'string') throw new Error(`hooks: expected a name or a glob, got ${kindOf(name)}.`);
-  const isGlob = picomatch.scan(name).isGlob;
-  const isMatch = picomatch(name);
-  const matches = isGlob ? all.filter((candidate) => isMatch(candidate)) : [];
+  const matches = isGlob(name) ? all.filter(globMatcher(name)) : [];
   const usual = matches.filter(isUsual);
   if (matches.length > 0) return usual.length > 0 ? usual : matches;
-  throw new Error(missing(name, isGlob ? `no value matches "${name}"` : `no value "${name}"`));
+  throw new Error(missing(name, isGlob(name) ? `no value matches "${name}"` : `no value "${name}"`));
 }

@@ -1,9 +1,9 @@
 // A model's weights as TransformerLens names and shapes them: which a user means, and what the GPU holds of them.
 import { closest } from 'fastest-levenshtein';
-import picomatch from 'picomatch';
 import { type ModelConfig, type WeightSpec, weightSpecs } from '../engine/config.ts';
 import type { Runtime } from '../engine/runtime.ts';
 import { unpackWeight } from '../engine/weights.ts';
+import { globMatcher, isGlob } from './globs.ts';
 import { kindOf } from './kind_of.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -32,8 +32,7 @@ function matching(config: ModelConfig, specs: readonly WeightSpec[], wanted: str
     const came = wanted === '' ? 'an empty one' : kindOf(wanted);
     throw new Error(`weights: expected a name or a glob, got ${came}.`);
   }
-  const isGlob = picomatch.scan(wanted).isGlob;
-  const isMatch = isGlob ? picomatch(wanted) : (name: string) => name === wanted;
+  const isMatch = isGlob(wanted) ? globMatcher(wanted) : (name: string) => name === wanted;
   const matches = specs.filter(({ name }) => isMatch(name));
   if (matches.length > 0) return matches;
   if (config.tiedEmbedding && isMatch(UNEMBEDDING)) {
@@ -41,7 +40,7 @@ function matching(config: ModelConfig, specs: readonly WeightSpec[], wanted: str
       `weights: this model has no ${UNEMBEDDING} of its own: it is the transpose of ${EMBEDDING}, which serves both ends.`,
     );
   }
-  return notFound(specs, wanted, isGlob ? `no weight matches "${wanted}"` : `no weight "${wanted}"`);
+  return notFound(specs, wanted, isGlob(wanted) ? `no weight matches "${wanted}"` : `no weight "${wanted}"`);
 }
 
 function notFound(specs: readonly WeightSpec[], name: string, problem: string): never {
