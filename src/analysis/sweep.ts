@@ -1,6 +1,6 @@
 // Sweeps: many copies of one prompt, each edited in its own way, run as batches, of which only a number each comes back.
 
-import type { CopyCost, CopyRunner, Start } from '../hooks/copies.ts';
+import { type CopyCost, CopyRunner, type Start } from '../hooks/copies.ts';
 import type { HookEntry } from '../hooks/interventions.ts';
 import type { Model } from '../hooks/model.ts';
 import type { TokenInput } from '../hooks/tokens.ts';
@@ -60,7 +60,7 @@ export async function sweep(
   const wanted = 'tokens' in metric ? checkIds(metric.tokens, model.config.dVocabOut) : null;
   const data = new Float64Array(interventions.length);
   const warnings = new Set<string>();
-  const runner = model.copies({ ...prompt, at, tokens: wanted });
+  const runner = new CopyRunner(model.graph, model.runtime, { ...prompt, at, tokens: wanted });
   try {
     let done = 0;
     const planned = passes(model, runner, interventions, limits);

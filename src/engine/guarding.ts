@@ -1,7 +1,6 @@
 // What reproducible numerics need on an adapter, from what was measured of it: kernels/prelude.ts says what there is to choose.
 import type { Guarding } from '../kernels/prelude.ts';
 import type { FingerprintProperties } from './fingerprint/properties.ts';
-import { adapterFingerprint } from './fingerprint.ts';
 
 /** What has to be known. */
 type Rounding = Pick<
@@ -47,6 +46,7 @@ export function unmet(measured: Rounding, guarding: Guarding): string[] {
 
 /** Measured once per device: about 0.3 s where its shaders are not compiled yet. */
 export async function measureGuarding(device: GPUDevice): Promise<Guarding> {
+  const { adapterFingerprint } = await import('./fingerprint.ts'); // its formulas are not for a bundle of fast numerics alone
   return guardingOf(await adapterFingerprint(device));
 }
 

@@ -10,8 +10,7 @@ import type { TokenizeOptions, Tokenizer } from '../engine/tokenizer.ts';
 import type { NumberFormat } from '../kernels/formats.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 import { ActivationCache, type CachedValue } from './activation_cache.ts';
-import { type CopiedPrompt, CopyRunner } from './copies.ts';
-import { type GenerateOptions, type GenerationStep, generate } from './generate.ts';
+import type { GenerateOptions, GenerationStep } from './generate.ts';
 import type { HookEntry } from './interventions.ts';
 import {
   checkResidual,
@@ -100,7 +99,8 @@ export class Model {
   readonly device: GPUDevice;
   /** @internal */
   readonly runtime: Runtime;
-  private readonly graph: Graph;
+  /** @internal */
+  readonly graph: Graph;
   private readonly ownsDevice: boolean;
   private readonly roundings: WeightRoundings;
 
@@ -361,8 +361,9 @@ export class Model {
    * @example
    * for await (const { text } of model.generate('One day, Ella had a red', { maxNewTokens: 20 })) console.log(text);
    */
-  generate(prompt: TokenInput, options: GenerateOptions = {}): AsyncGenerator<GenerationStep, void, undefined> {
-    return generate(this, prompt, options);
+  async *generate(prompt: TokenInput, options: GenerateOptions = {}): AsyncGenerator<GenerationStep, void, undefined> {
+    const { generate } = await import('./generate.ts'); // bundles that only read hooks load no generation
+    yield* generate(this, prompt, options);
   }
 
   /** @internal Ids of an input, checked. */
@@ -371,11 +372,6 @@ export class Model {
       tokenRows(tokens, (text) => this.toTokens(text, options)),
       this.config,
     );
-  }
-
-  /** @internal What a sweep runs on. */
-  copies(prompt: CopiedPrompt): CopyRunner {
-    return new CopyRunner(this.graph, this.runtime, prompt);
   }
 
   /** The dispatches and buffers of a run, as data: what would run, and on how much memory. Runs nothing. */
