@@ -1,8 +1,9 @@
 // Getting a GPUDevice and saying in plain words what it is, in a browser and in Node alike. Nothing is touched at import
 // time. Not for making pipelines or buffers.
 
-import { isNode, isSoftware, requestNodeAdapter } from './node.ts';
+import { isNode } from './node.ts';
 import type { PlanLimits } from './plan.ts';
+import { isSoftware } from './software.ts';
 
 /** A limit that the engine's kernels and buffers can use more of than WebGPU's default. */
 const USEFUL_LIMITS = [
@@ -103,6 +104,7 @@ async function requestAdapter(options: RequestDeviceOptions): Promise<GPUAdapter
     return adapter;
   }
   if (!isNode()) throw new Error(explainMissing({ ...environment(), missing: 'webgpu' }));
+  const { requestNodeAdapter } = await import('./dawn.ts'); // no browser loads it
   const adapter = await requestNodeAdapter(request);
   if (!adapter) throw new Error(explainMissing({ ...environment(), missing: 'adapter' }));
   return adapter;
