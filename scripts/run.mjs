@@ -10,11 +10,13 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
  * Runs a program with this terminal's input and output; resolves to its exit code (127 when it cannot be started, 124 when it
- * had to be ended after `timeoutMs`).
+ * had to be ended after `timeoutMs`). With `onOutput`, what it writes goes there as text instead, and it has no input.
  */
-export function run(command, args, { env = {}, timeoutMs = 0, stdio = 'inherit' } = {}) {
+export function run(command, args, { env = {}, timeoutMs = 0, stdio = 'inherit', onOutput } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio, env: { ...process.env, ...env } });
+    const streams = onOutput ? ['ignore', 'pipe', 'pipe'] : stdio;
+    const child = spawn(command, args, { cwd: root, stdio: streams, env: { ...process.env, ...env } });
+    if (onOutput) for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', onOutput);
     let timedOut = false;
     let killTimer;
     const timer =

@@ -1,5 +1,5 @@
-// `npm test`: types, format and lint, build, then the tests: without a GPU, on the GPU in Node, on the GPU in Chrome. The last
-// line is `N passed, N failed, N skipped`. Arguments go to Vitest (`npm test -- softmax`), and then types and lint are left out.
+// `npm test`: types, format and lint, build, then the tests: without a GPU, then on the GPU in Node and in Chrome at the same time.
+// The last line is `N passed, N failed, N skipped`. Arguments go to Vitest (`npm test -- softmax`), and then types and lint are left out.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,22 +7,23 @@ import { join } from 'node:path';
 import { runNpm, runPackage } from './run.mjs';
 import { countTests, sumCounts } from './test_counts.mjs';
 
-const CHECK_TIMEOUT_MS = 8 * 60_000;
+/** A check that is not done then is ended and counts as failed: there is a summary before a limit of ten minutes. */
+const deadline = performance.now() + 9 * 60_000;
 const vitestArguments = process.argv.slice(2);
 const isFiltered = vitestArguments.length > 0;
 const biomeArguments = ['ci', '--error-on-warnings', ...(process.stdout.isTTY ? [] : ['--colors=off']), '.'];
 const reports = mkdtempSync(join(tmpdir(), 'hyaline-test-'));
 
-async function check(runIt) {
-  const isGood = (await runIt({ timeoutMs: CHECK_TIMEOUT_MS })) === 0;
+async function check(code) {
+  const isGood = (await code) === 0;
   return { isCheck: true, passed: isGood ? 1 : 0, failed: isGood ? 0 : 1, skipped: 0 };
 }
 
-async function testProject(project) {
+async function testProject(project, options) {
   const report = join(reports, `${project}.json`);
   const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const filter = isFiltered ? ['--passWithNoTests', ...vitestArguments] : [];
-  const code = await runPackage('vitest', [...args, ...filter], { timeoutMs: CHECK_TIMEOUT_MS });
+  const code = await runPackage('vitest', [...args, ...filter], options);
   let json = null;
   try {
     json = JSON.parse(readFileSync(report, 'utf8'));
@@ -32,27 +33,51 @@ async function testProject(project) {
   return countTests(json, code, { isFiltered });
 }
 
-const checks = [
-  ['types', () => check((options) => runPackage('typescript', ['--noEmit'], options))],
-  ['format and lint', () => check((options) => runPackage('@biomejs/biome', biomeArguments, options))],
-  ['build', () => check((options) => runNpm(['run', '--silent', 'build'], options))],
-  ['tests without a GPU', () => testProject('unit')],
-  ['tests on the GPU in Node', () => testProject('node')],
-  ['tests on the GPU in Chrome', () => testProject('chrome')],
-].filter(([title]) => !isFiltered || (title !== 'types' && title !== 'format and lint'));
+/** In this order; those of one stage run side by side. */
+const stages = [
+  [['types', (options) => check(runPackage('typescript', ['--noEmit'], options))]],
+  [['format and lint', (options) => check(runPackage('@biomejs/biome', biomeArguments, options))]],
+  [['build', (options) => check(runNpm(['run', '--silent', 'build'], options))]],
+  [['tests without a GPU', (options) => testProject('unit', options)]],
+  [
+    ['tests on the GPU in Node', (options) => testProject('node', options)],
+    ['tests on the GPU in Chrome', (options) => testProject('chrome', options)],
+  ],
+].slice(isFiltered ? 2 : 0);
 
 const counts = [];
 const lines = [];
-for (const [title, runCheck] of checks) {
-  console.log(`\n── ${title} ──`);
-  const start = performance.now();
-  const count = await runCheck();
-  counts.push(count);
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+
+async function runCheck(title, start, options) {
+  const begin = performance.now();
+  const count = await start({ ...options, timeoutMs: Math.max(1, deadline - begin) });
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   const verdict = count.failed === 0 ? 'ok' : `FAILED${count.problem ? ` (${count.problem})` : ''}`;
-  lines.push(`${title.padEnd(28)} ${verdict}, ${seconds} s`);
-  console.log(lines.at(-1));
+  return { count, line: `${title.padEnd(28)} ${verdict}, ${seconds} s` };
 }
+
+function report({ count, line }) {
+  counts.push(count);
+  lines.push(line);
+  console.log(line);
+}
+
+/** The first writes to the terminal while it runs; what the others wrote follows when it is done. */
+async function runStage([[title, start], ...others]) {
+  console.log(`\n── ${title}${others.map(([other]) => `; meanwhile ${other}`).join('')} ──`);
+  const running = others.map(([other, startOther]) => {
+    const output = [];
+    return { other, output, done: runCheck(other, startOther, { onOutput: (text) => output.push(text) }) };
+  });
+  report(await runCheck(title, start, {}));
+  for (const { other, output, done } of running) {
+    const result = await done;
+    console.log(`\n── ${other} ──\n${output.join('').trim()}`);
+    report(result);
+  }
+}
+
+for (const stage of stages) await runStage(stage);
 rmSync(reports, { recursive: true, force: true });
 
 const { passed, failed, skipped } = sumCounts(counts, { isFiltered });
