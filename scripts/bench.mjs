@@ -11,7 +11,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runnerImport } from 'vite';
-import { root, runNpm } from './run.mjs';
+import { root, runNpm, runPackage } from './run.mjs';
 import { dependencyState } from './setup.mjs';
 
 const USAGE =
@@ -46,7 +46,8 @@ async function build() {
   const files = readdirSync(join(root, 'src'), { recursive: true }).filter((file) => file.endsWith('.ts'));
   const newest = Math.max(...files.map((file) => statSync(join(root, 'src', file)).mtimeMs));
   if (existsSync(built) && statSync(built).mtimeMs >= newest) return;
-  if ((await runNpm(['run', '--silent', 'build'])) !== 0) throw new Error('the build failed; its message is above.');
+  if ((await runPackage('typescript', ['-p', 'tsconfig.build.json'])) !== 0)
+    throw new Error('the build failed; its message is above.');
 }
 
 async function installPeers() {

@@ -1,0 +1,135 @@
+// The size of the library in a page, as `npm run build` reports it: bundles of what a page may import, minified and gzipped, without
+// the tokenizers' package. `at first` is what the page loads with its own script, `on demand` what the engine imports when it is used.
+import { argv } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'vite';
+import { root } from './run.mjs';
+
+/** What a page may import, and the most kB (1000 bytes) that it may cost at first and with all that it may ask for later. */
+export const BUNDLES = [
+  { title: 'Model, requestDevice: run, read hooks', code: names('Model', 'requestDevice'), atFirst: 60, all: 72 },
+  {
+    title: '… and interventions, the logit lens, sweeps',
+    code: names('Model', 'requestDevice', 'zeroAblate', 'patchFrom', 'add', 'wgsl', 'logitLens', 'sweep'),
+    atFirst: 66,
+    all: 78,
+  },
+  { title: 'compare: two files of values', code: names('readSafetensors', 'compare'), atFirst: 28, all: 28 },
+  { title: 'everything public', code: "export * from 'hyaline';", atFirst: 112, all: 116 },
+];
+
+function names(...list) {
+  return `export { ${list.join(', ')} } from 'hyaline';`;
+}
+
+/** Bundles code that imports `hyaline` for a browser: `{ atFirst, onDemand }`, each with its bytes and the modules in it. */
+export async function bundle(code) {
+  const entry = {
+    name: 'entry',
+    enforce: 'pre',
+    resolveId(id) {
+      if (id === 'virtual:entry') return '\0entry';
+      return id === 'hyaline' ? `${root}/src/index.ts` : null;
+    },
+    load: (id) => (id === '\0entry' ? code : null),
+  };
+  const { output } = await build({
+    root,
+    configFile: false,
+    logLevel: 'silent',
+    plugins: [entry],
+    build: {
+      write: false,
+      target: 'es2022',
+      modulePreload: false,
+      rolldownOptions: {
+        input: { entry: 'virtual:entry' },
+        external: ['@huggingface/tokenizers'],
+        preserveEntrySignatures: 'strict',
+      },
+    },
+  });
+  const chunks = new Map(output.map((chunk) => [chunk.fileName, chunk]));
+  const first = new Set();
+  const follow = (name) => {
+    if (first.has(name) || !chunks.has(name)) return;
+    first.add(name);
+    for (const next of chunks.get(name).imports) follow(next);
+  };
+  follow(output.find(({ isEntry }) => isEntry).fileName);
+  return {
+    atFirst: total(output.filter(({ fileName }) => first.has(fileName))),
+    onDemand: total(output.filter(({ fileName }) => !first.has(fileName))),
+  };
+}
+
+function total(chunks) {
+  const modules = new Map(
+    chunks.flatMap((chunk) => {
+      return Object.entries(chunk.modules).map(([id, { renderedLength }]) => [nameOf(id), renderedLength]);
+    }),
+  );
+  return {
+    bytes: sum(chunks.map(({ code }) => Buffer.byteLength(code))),
+    gzip: sum(chunks.map(({ code }) => gzipSync(code, { level: 9 }).length)),
+    /** Bytes before minification, by file: `src/…`, or from the folder of a package. */
+    modules: new Map([...modules].filter(([, length]) => length > 0)),
+    text: chunks.map(({ code }) => code).join('\n'),
+  };
+}
+
+function nameOf(id) {
+  const path = id.replaceAll('\\', '/');
+  const at = path.lastIndexOf('node_modules/');
+  return at >= 0 ? path.slice(at) : path.replace(`${root.replaceAll('\\', '/')}/`, '');
+}
+
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+const kB = (bytes) => (bytes / 1000).toFixed(1);
+
+/** A line for each bundle; those beyond their limits say so. */
+export function sizeTable(sizes) {
+  const rows = sizes.map(({ title, atFirst, onDemand, limits }) => [
+    title,
+    kB(atFirst.bytes),
+    kB(atFirst.gzip),
+    kB(onDemand.gzip),
+    isWithin({ atFirst, onDemand, limits }) ? '' : `  over ${limits.atFirst} at first or ${limits.all} in all`,
+  ]);
+  const all = [['size, kB', 'minified', 'gzipped', 'on demand', ''], ...rows];
+  const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Whether a bundle keeps to its limits. */
+export function isWithin({ atFirst, onDemand, limits }) {
+  return atFirst.gzip <= 1000 * limits.atFirst && atFirst.gzip + onDemand.gzip <= 1000 * limits.all;
+}
+
+/** All bundles, measured. */
+export function measureSizes() {
+  return Promise.all(
+    BUNDLES.map(async ({ title, code, atFirst, all }) => ({
+      title,
+      limits: { atFirst, all },
+      ...(await bundle(code)),
+    })),
+  );
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const sizes = await measureSizes();
+  console.log(sizeTable(sizes));
+  if (!sizes.every(isWithin)) process.exitCode = 1;
+}

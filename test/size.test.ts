@@ -1,0 +1,60 @@
+// What the library costs a page, and that a page pays only for what it uses.
+import { expect, test } from 'vitest';
+import { bundle, isWithin, measureSizes, sizeTable } from '../scripts/size.mjs';
+
+/** Parts that a page which runs a model and reads hooks has no use for. */
+const UNUSED =
+  /^src\/(analysis|numerics|cli|ui)\/|^src\/hooks\/(generate|sampling|copies)\.ts$|fingerprint|dawn|picomatch/;
+
+const sizes = await measureSizes();
+
+test('every bundle keeps to its limits', () => {
+  console.log(sizeTable(sizes));
+  expect(sizes.filter((size) => !isWithin(size)).map(({ title }) => title)).toEqual([]);
+  for (const { atFirst } of sizes) expect(atFirst.gzip).toBeGreaterThan(10_000); // there is something in it
+});
+
+test('a page that reads hooks loads no generation, sweeps, numerics or Dawn with its own script', () => {
+  const { atFirst, onDemand } = sizes[0];
+  const files = [...atFirst.modules.keys()];
+  expect(files).toContain('src/hooks/model.ts');
+  expect(files).toContain('src/kernels/matmul.ts');
+  expect(files.filter((file) => UNUSED.test(file))).toEqual([]);
+  const later = [...onDemand.modules.keys()];
+  for (const file of [
+    'src/hooks/generate.ts',
+    'src/hooks/sampling.ts',
+    'src/engine/fingerprint.ts',
+    'src/engine/dawn.ts',
+  ]) {
+    expect(later).toContain(file);
+  }
+  expect(later.filter((file) => /^src\/(analysis|numerics|cli|ui)\//.test(file))).toEqual([]);
+});
+
+test('a function that needs no GPU brings no kernels', async () => {
+  const { atFirst, onDemand } = await bundle("export { ulpDistance, roundTo } from 'hyaline';");
+  const files = [...atFirst.modules.keys()].filter((file) => file.startsWith('src/')).sort();
+  expect(files).toEqual(['src/kernels/formats.ts', 'src/kernels/kernel.ts', 'src/numerics/float32.ts']);
+  expect(onDemand.bytes).toBe(0);
+});
+
+test('no page loads a module that only Node has; Dawn is not followed, and imported only where it is asked for', () => {
+  const imported = /(?:\bfrom|\bimport|import\(|require\()\s*["'`](?:node:|webgpu)[^"'`]*/g;
+  for (const { title, atFirst, onDemand } of sizes) {
+    expect([title, atFirst.text.match(imported)]).toEqual([title, null]);
+    expect([title, onDemand.text.match(imported)?.filter((match) => match !== 'import(`webgpu') ?? []]).toEqual([
+      title,
+      [],
+    ]);
+    const files = [...atFirst.modules.keys(), ...onDemand.modules.keys()];
+    expect(files.filter((file) => file.includes('node_modules/webgpu/'))).toEqual([]);
+  }
+});
+
+test('a bundle beyond its limit says so', () => {
+  const [{ title, atFirst, onDemand }] = sizes;
+  const limits = { atFirst: atFirst.gzip / 1000 - 0.001, all: 1000 };
+  expect(isWithin({ title, atFirst, onDemand, limits })).toBe(false);
+  expect(sizeTable([{ title, atFirst, onDemand, limits }])).toMatch(/ over [\d.]+ at first or 1000 in all$/);
+});
