@@ -1,5 +1,6 @@
-// `npm test`: types, format and lint, build, then the tests: without a GPU, then on the GPU in Node and in Chrome at the same time.
-// The last line is `N passed, N failed, N skipped`. Arguments go to Vitest (`npm test -- softmax`), and then types and lint are left out.
+// `npm test`: types, format and lint, build, then the tests: without a GPU, then at the same time on the GPU in Node, on the GPU in
+// Chrome, and those for Node alone. The last line is `N passed, N failed, N skipped`. Arguments go to Vitest (`npm test -- softmax`),
+// and then types and lint are left out.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,10 +20,11 @@ async function check(code) {
   return { isCheck: true, passed: isGood ? 1 : 0, failed: isGood ? 0 : 1, skipped: 0 };
 }
 
-async function testProject(project, options) {
-  const report = join(reports, `${project}.json`);
+/** The tests of a project, or of its files whose names end in `part`. */
+async function testProject(project, options, part = '') {
+  const report = join(reports, `${project}${part}.json`);
   const args = ['run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const filter = isFiltered ? ['--passWithNoTests', ...vitestArguments] : [];
+  const filter = isFiltered ? ['--passWithNoTests', ...vitestArguments] : [part].filter(Boolean);
   const code = await runPackage('vitest', [...args, ...filter], options);
   let json = null;
   try {
@@ -33,16 +35,21 @@ async function testProject(project, options) {
   return countTests(json, code, { isFiltered });
 }
 
+/** Two halves of one project, in two processes: the device that files share is of use to the first alone. */
+const onNode = isFiltered
+  ? [['tests on the GPU in Node', (options) => testProject('node', options)]]
+  : [
+      ['tests on the GPU in Node', (options) => testProject('node', options, '.gpu.test.ts')],
+      ['tests for Node alone', (options) => testProject('node', options, '.node.test.ts')],
+    ];
+
 /** In this order; those of one stage run side by side. */
 const stages = [
   [['types', (options) => check(runPackage('typescript', ['--noEmit'], options))]],
   [['format and lint', (options) => check(runPackage('@biomejs/biome', biomeArguments, options))]],
   [['build', (options) => check(runNpm(['run', '--silent', 'build'], options))]],
   [['tests without a GPU', (options) => testProject('unit', options)]],
-  [
-    ['tests on the GPU in Node', (options) => testProject('node', options)],
-    ['tests on the GPU in Chrome', (options) => testProject('chrome', options)],
-  ],
+  [...onNode, ['tests on the GPU in Chrome', (options) => testProject('chrome', options)]],
 ].slice(isFiltered ? 2 : 0);
 
 const counts = [];
@@ -56,7 +63,7 @@ async function runCheck(title, start, options) {
   return { count, line: `${title.padEnd(28)} ${verdict}, ${seconds} s` };
 }
 
-function report({ count, line }) {
+function record({ count, line }) {
   counts.push(count);
   lines.push(line);
   console.log(line);
@@ -64,16 +71,16 @@ function report({ count, line }) {
 
 /** The first writes to the terminal while it runs; what the others wrote follows when it is done. */
 async function runStage([[title, start], ...others]) {
-  console.log(`\n── ${title}${others.map(([other]) => `; meanwhile ${other}`).join('')} ──`);
+  console.log(`\n── ${title}${others.map(([other], i) => `${i ? ', ' : '; meanwhile '}${other}`).join('')} ──`);
   const running = others.map(([other, startOther]) => {
     const output = [];
     return { other, output, done: runCheck(other, startOther, { onOutput: (text) => output.push(text) }) };
   });
-  report(await runCheck(title, start, {}));
+  record(await runCheck(title, start, {}));
   for (const { other, output, done } of running) {
     const result = await done;
     console.log(`\n── ${other} ──\n${output.join('').trim()}`);
-    report(result);
+    record(result);
   }
 }
 
