@@ -1,5 +1,6 @@
 // The size of the library in a page, as `npm run build` reports it: bundles of what a page may import, minified and gzipped, without
 // the tokenizers' package. `at first` is what the page loads with its own script, `on demand` what the engine imports when it is used.
+import { join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -23,18 +24,21 @@ function names(...list) {
   return `export { ${list.join(', ')} } from 'hyaline';`;
 }
 
+/** There is no such file: its text is the code that is bundled. */
+const ENTRY = join(root, 'entry.js');
+
 /** Bundles code that imports `hyaline` for a browser: `{ atFirst, onDemand }`, each with its bytes and the modules in it. */
 export async function bundle(code) {
   const entry = {
     name: 'entry',
     enforce: 'pre',
     resolveId(id) {
-      if (id === 'virtual:entry') return '\0entry';
+      if (id === ENTRY) return '\0entry';
       return id === 'hyaline' ? `${root}/src/index.ts` : null;
     },
     load: (id) => (id === '\0entry' ? code : null),
   };
-  const { output } = await build({
+  const [{ output }] = await build({
     root,
     configFile: false,
     logLevel: 'silent',
@@ -42,12 +46,8 @@ export async function bundle(code) {
     build: {
       write: false,
       target: 'es2022',
-      modulePreload: false,
-      rolldownOptions: {
-        input: { entry: 'virtual:entry' },
-        external: ['@huggingface/tokenizers'],
-        preserveEntrySignatures: 'strict',
-      },
+      lib: { entry: ENTRY, formats: ['es'] }, // as it stands: without helpers of an application's bundle
+      rolldownOptions: { external: ['@huggingface/tokenizers'], output: { minify: true } },
     },
   });
   const chunks = new Map(output.map((chunk) => [chunk.fileName, chunk]));

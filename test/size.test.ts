@@ -4,7 +4,7 @@ import { bundle, isWithin, measureSizes, sizeTable } from '../scripts/size.mjs';
 
 /** Parts that a page which runs a model and reads hooks has no use for. */
 const UNUSED =
-  /^src\/(analysis|numerics|cli|ui)\/|^src\/hooks\/(generate|sampling|copies)\.ts$|fingerprint|dawn|picomatch/;
+  /^src\/(analysis|numerics|cli|ui)\/|^src\/hooks\/(generate|sampling|copies|statistics)\.ts$|fingerprint|dawn|picomatch/;
 
 const sizes = await measureSizes();
 

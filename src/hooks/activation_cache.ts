@@ -5,8 +5,7 @@ import { valueShape } from '../engine/plan.ts';
 import type { Runtime } from '../engine/runtime.ts';
 import { MASKED } from '../kernels/kernel.ts';
 import type { Numerics } from '../kernels/prelude.ts';
-import { CHUNK, SUMMARY, statistics } from '../kernels/statistics.ts';
-import { mergeSummaries, type Statistics } from './statistics.ts';
+import type { Statistics } from './statistics.ts';
 import type { ReadForms, Tensor } from './tensor.ts';
 
 /** How to read a value: `'f32'` (the default), `'bits'` or `'f64'`. */
@@ -92,18 +91,12 @@ export class CachedValue {
    * elements, with the numerics of the value's run. NaN, infinite and masked elements are counted and left out of the rest.
    */
   async stats(): Promise<Statistics> {
-    const { runtime, numerics, elementCount } = this;
-    const chunks = Math.ceil(elementCount / CHUNK);
-    const dims = { batch: 1, pos: elementCount, chunks, fields: SUMMARY.length };
-    const release = this.hold();
-    const out = runtime.memory.createStorage('statistics', 4 * chunks * SUMMARY.length);
+    const { runtime, buffer, elementCount, numerics } = this;
+    const release = this.hold(); // before anything is awaited
     try {
-      const variant = { numerics, dims, options: {}, has: () => true };
-      await runtime.dispatch(statistics, variant, { x: this.buffer, out });
-      const summaries = await runtime.memory.read(out, 4 * chunks * SUMMARY.length);
-      return mergeSummaries(new Float32Array(summaries));
+      const { computeStatistics } = await import('./statistics.ts');
+      return await computeStatistics(runtime, { buffer, elementCount, numerics });
     } finally {
-      runtime.memory.destroy(out);
       release();
     }
   }
