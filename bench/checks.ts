@@ -13,7 +13,7 @@ export function checkSameBits(name: string, got: Float32Array, want: Float32Arra
 /** Logits [pos, d_vocab] of two engines: each within `tolerance`, and the same most probable token at each position. */
 export function checkLogits(
   name: string,
-  { got, want, dVocab, tolerance }: { got: Float32Array; want: Float32Array; dVocab: number; tolerance: number },
+  { got, want, dVocab, tolerance }: { got: Float32Array; want: ArrayLike<number>; dVocab: number; tolerance: number },
 ): Check {
   if (got.length !== want.length) {
     return { name, passed: false, detail: `${got.length} values against ${want.length}` };
@@ -36,7 +36,7 @@ export function checkLogits(
   };
 }
 
-function argMax(values: Float32Array, first: number, count: number): number {
+function argMax(values: ArrayLike<number>, first: number, count: number): number {
   let best = first;
   for (let i = first + 1; i < first + count; i++) if (values[i] > values[best]) best = i;
   return best;

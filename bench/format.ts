@@ -81,6 +81,7 @@ function formatRuntime(result: RuntimeResult): string[] {
     ...align([['engine', 'what', 'tokens', 'median', 'lower', 'upper', 'to hyaline'], ...times], 2),
     ...(captureRatio ? [`everything captured against nothing, 64 tokens: ${formatRatio(captureRatio)}`] : []),
     ...ratios.map(({ name, tokens, ...ratio }) => `${name}, ${tokens} tokens: ${formatRatio(ratio)}`),
+    ...cpuNote(result),
     ...peers.filter(({ notRun }) => notRun).map(({ name, notRun }) => `${name}: not run: ${notRun}`),
     '',
     ...align([[`${fresh} (${loads[0]?.samples.length ?? 0})`, 'median', 'lower', 'upper'], ...loadRows]),
@@ -108,6 +109,21 @@ function formatRuntime(result: RuntimeResult): string[] {
     ]),
     ...(result.profileProblem ? ['', `no profile: ${result.profileProblem}`] : []),
   ];
+}
+
+/** Where a software adapter is slower than the same CPU without it: whoever reads the table has to know. */
+function cpuNote({ adapter, timings }: RuntimeResult): string[] {
+  if (!adapter.isFallback) return [];
+  const isOnCpu = (engine: string) => /\bWASM\b/.test(engine);
+  const isFaster = ({ name, tokens, median }: RuntimeResult['timings'][number]) =>
+    timings.every(
+      (other) => other.name !== name || other.tokens !== tokens || isOnCpu(other.engine) || other.median > median,
+    );
+  return [...new Set(timings.map(({ engine }) => engine))].filter(isOnCpu).map((engine) => {
+    const rows = timings.filter((timing) => timing.engine === engine);
+    const count = `${rows.filter(isFaster).length} of ${rows.length} rows`;
+    return `${engine}, on the same CPU without this software adapter: faster than every engine on it in ${count}`;
+  });
 }
 
 function formatRequirements({ requirements }: BenchmarkResult): string[] {

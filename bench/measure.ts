@@ -1,11 +1,11 @@
 // What is measured, the same in a page and in Node: it is given the engine (the sources there, the built package here) and
 // measures runs of one model. Not for starting a browser, nor for printing.
 import type * as Hyaline from '../src/index.ts';
-import { checkLogits, checkSameBits } from './checks.ts';
+import { checkSameBits } from './checks.ts';
 import { type Case, elapsedMs, interleave } from './interleave.ts';
 import { editCases, editRatios } from './measure_edits.ts';
 import { numericsCases, numericsRatios } from './measure_numerics.ts';
-import type { RunningPeer } from './peers.ts';
+import type { PeerCases, PeerContext } from './peers.ts';
 import { profileRuns } from './profile.ts';
 import { ratioQuartiles } from './quartiles.ts';
 import type { Check, LoadSample, Measurement, PlanCost, Timing } from './result.ts';
@@ -25,15 +25,14 @@ export interface MeasureOptions {
   readonly profile: boolean;
 }
 
-/** Gets a peer ready on this adapter. */
-export type StartPeer = () => Promise<RunningPeer>;
+/** Gets other engines ready to be timed beside ours. */
+export type StartPeers = (context: PeerContext) => Promise<PeerCases>;
 
 export const LENGTHS = [1, 15, 64, 192] as const;
 export const MAIN_LENGTH = 64;
 /** A step of decoding and a prompt. */
 const PROFILED = [1, MAIN_LENGTH];
 const PATTERN = 'blocks.1.attn.hook_pattern';
-const PEER_TOLERANCE = 1e-3;
 
 export const RUN = 'run';
 export const RUN_KEEPING_ALL = 'run, everything captured';
@@ -97,7 +96,7 @@ export async function measureLoad(engine: Engine, options: MeasureOptions): Prom
 export async function measure(
   engine: Engine,
   options: MeasureOptions,
-  { peers: startPeers = [], say }: { peers?: readonly StartPeer[]; say: (line: string) => void },
+  { peers: startPeers, say }: { peers?: StartPeers; say: (line: string) => void },
 ): Promise<Measurement> {
   const { device, model, sample: firstLoad } = await openModel(engine, options);
   const errors: string[] = [];
@@ -108,43 +107,32 @@ export async function measure(
   const weights = model.memory;
   const tokens = new Map(LENGTHS.map((length) => [length, tokensOfLength(length, options.golden.ids)]));
   const input = (length: number) => tokens.get(length as (typeof LENGTHS)[number]) ?? [];
+  const ofLength = (length: number) => tokensOfLength(length, options.golden.ids);
 
   say('costs and checks');
   const plans = await measurePlans(model, options.golden.ids);
-  const edits = await editCases(engine, model, (length) => tokensOfLength(length, options.golden.ids));
+  const edits = await editCases(engine, model, ofLength);
   const checks = [...(await checkEngine(engine, model, options.golden, input)), ...edits.checks];
   // A quick benchmark is spared the pipelines of another length.
   const numericsLengths = options.repetitions > 3 ? PROFILED : [MAIN_LENGTH];
-  const numerics = await numericsCases(model, numericsLengths, (length) => tokensOfLength(length, options.golden.ids));
+  const numerics = await numericsCases(model, numericsLengths, ofLength);
   const failed = checks.filter(({ passed }) => !passed);
   if (failed.length > 0) {
     const what = failed.map(({ name, detail }) => `${name} (${detail})`).join('; ');
     throw new Error(`not timed, because the numbers are wrong: ${what}.`);
   }
-  const cases: Case[] = ownCases(model, input);
-
-  const peers = [];
-  for (const startPeer of startPeers) {
-    const peer = await startPeer();
-    say(`peer: ${peer.name}${peer.notRun ? ', not run' : ''}`);
-    const checked = peer.notRun ? peer : await checkPeer(model, peer, input(MAIN_LENGTH));
-    peers.push({ name: peer.name, version: peer.version, notRun: checked.notRun, checks: checked.checks });
-    const { run } = peer;
-    if (checked.notRun || !run) continue;
-    for (const length of LENGTHS) {
-      const time = () => elapsedMs(() => run(input(length)));
-      cases.push({ name: RUN, engine: peer.name, tokens: length, time });
-    }
-  }
+  const peers = await startPeers?.({ hyaline: engine, model, input: ofLength, say });
 
   const { warmUp, repetitions } = options;
   // In rounds of their own: a model keeps the plans of its last 16 kinds of run, and everything here has to be warm.
   const timings: Timing[] = [];
   for (const [what, group] of [
-    ['runs', cases],
-    ['edits', edits.cases],
+    ['runs', [...ownCases(model, input), ...(peers?.runs ?? [])]],
+    ['edits', [...edits.cases, ...(peers?.decodes ?? [])]],
     ['numerics', numerics.cases],
+    ['operations', peers?.operations ?? []],
   ] as const) {
+    if (group.length === 0) continue;
     const onRound = (done: number) => say(`round ${done} of ${repetitions}, ${what}`);
     timings.push(...(await interleave(group, { warmUp, repetitions, onRound })));
   }
@@ -155,6 +143,7 @@ export async function measure(
   const ratios = [...editRatios(timings), ...numericsRatios(timings, numericsLengths)];
   edits.destroy();
   numerics.destroy();
+  peers?.destroy();
 
   let profiles: Measurement['profiles'] = [];
   let profileProblem: string | null = null;
@@ -176,7 +165,7 @@ export async function measure(
     ratios,
     plans,
     weights,
-    peers,
+    peers: peers?.peers ?? [],
     profiles,
     profileProblem,
   };
@@ -251,16 +240,4 @@ async function checkEngine(
     );
   }
   return checks;
-}
-
-async function checkPeer(model: Model, peer: RunningPeer, tokens: number[]): Promise<RunningPeer> {
-  try {
-    const { logits } = await model.run(tokens);
-    const got = (await peer.run?.(tokens)) ?? new Float32Array();
-    const name = `logits of ${tokens.length} tokens against hyaline's`;
-    const check = checkLogits(name, { got, want: logits.data, dVocab: logits.shape[2], tolerance: PEER_TOLERANCE });
-    return { ...peer, checks: [check], notRun: check.passed ? null : `${check.name}: ${check.detail}` };
-  } catch (error) {
-    return { ...peer, notRun: error instanceof Error ? error.message : String(error) };
-  }
 }

@@ -18,7 +18,7 @@ export const SWEEP = 'sweep of 16 edits';
 export const SEPARATE = '16 runs of one edit each';
 
 /** Tokens decoded in a row for one sample, which is their mean. */
-const DECODED = 8;
+export const DECODED = 8;
 const engine = 'hyaline';
 
 export interface EditCases {

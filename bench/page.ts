@@ -1,11 +1,11 @@
 // The page that the benchmark opens: `hyalineBench` is what it calls.
 import * as engine from '../src/index.ts';
 import { type MeasureOptions, measure, measureLoad } from './measure.ts';
-import { type OnnxRuntimeOptions, startOnnxRuntime } from './peers.ts';
+import { type PeerFiles, peerCases } from './peers.ts';
 import type { LoadSample, Measurement } from './result.ts';
 
 interface Bench {
-  readonly measure: (options: MeasureOptions, peers: readonly OnnxRuntimeOptions[]) => Promise<Measurement>;
+  readonly measure: (options: MeasureOptions, peers: PeerFiles | null) => Promise<Measurement>;
   readonly measureLoad: (options: MeasureOptions) => Promise<LoadSample>;
 }
 
@@ -17,6 +17,9 @@ declare global {
 
 globalThis.hyalineBench = {
   measure: (options, peers) =>
-    measure(engine, options, { peers: peers.map((peer) => () => startOnnxRuntime(peer)), say: globalThis.benchSays }),
+    measure(engine, options, {
+      ...(peers && { peers: (context) => peerCases(peers, context) }),
+      say: globalThis.benchSays,
+    }),
   measureLoad: (options) => measureLoad(engine, options),
 };

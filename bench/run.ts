@@ -9,7 +9,7 @@ import { createServer } from 'vite';
 import { chromeFlags, findChrome } from '../scripts/chrome.mjs';
 import { formatResult } from './format.ts';
 import type { MeasureOptions } from './measure.ts';
-import type { OnnxRuntimeOptions } from './peers.ts';
+import type { PeerFiles } from './peers.ts';
 import { quartiles } from './quartiles.ts';
 import { requirements } from './requirements.ts';
 import type { BenchmarkResult, LoadSample, LoadTiming, Measurement, Peer, RuntimeResult } from './result.ts';
@@ -189,7 +189,6 @@ async function measureInChrome(options: BenchmarkOptions, job: Job): Promise<Run
     await server.listen();
     const url = server.resolvedUrls?.local[0] ?? '';
     const jobInPage: MeasureOptions = { ...job, model: `${url}models/${MODEL}/` };
-    const { started, skipped } = choosePeers(options, url);
 
     const samples: LoadSample[] = [];
     for (let i = 0; i < loadRepetitions(options); i++) {
@@ -203,10 +202,10 @@ async function measureInChrome(options: BenchmarkOptions, job: Job): Promise<Run
       const measurement = await page.evaluate(
         (options, peers) => globalThis.hyalineBench.measure(options, peers),
         jobInPage,
-        started,
+        peerFiles(options, url),
       );
       const version = await browser.version();
-      const peers = [...measurement.peers, ...skipped];
+      const peers = options.peers ? measurement.peers : [NOT_ASKED_FOR];
       return { runtime: 'chrome' as const, version, ...withLoads(measurement, samples), peers };
     });
   } finally {
@@ -235,26 +234,12 @@ async function inPage<T>(url: string, use: (page: Page, browser: Browser) => Pro
   }
 }
 
-const NOT_INSTALLED = 'not asked for (--peers)';
+const NOT_ASKED_FOR: Peer = { name: 'other engines', version: null, notRun: 'not asked for (--peers)', checks: [] };
 
-function choosePeers({ root, shared, peers }: BenchmarkOptions, url: string) {
+/** What the page needs of other engines; null where they were not asked for. */
+function peerFiles({ shared, peers }: BenchmarkOptions, url: string): PeerFiles | null {
+  if (!peers) return null;
   const onnx = join(shared, 'peers', `${MODEL}.onnx`);
-  const providers = ['webgpu', 'wasm'] as const;
-  const notRun = !peers
-    ? NOT_INSTALLED
-    : existsSync(onnx)
-      ? null
-      : `there is no ${relative(root, onnx)} beside this clone`;
-  const skipped: Peer[] = [];
-  const started: OnnxRuntimeOptions[] = [];
-  for (const provider of providers) {
-    if (notRun) {
-      const name = `onnxruntime-web ${provider === 'webgpu' ? 'WebGPU' : 'WASM'}`;
-      skipped.push({ name, version: null, notRun, checks: [] });
-    } else {
-      const dist = `${url}bench/node_modules/onnxruntime-web/dist/`;
-      started.push({ provider, dist, onnx: `${url}@fs/${onnx.replaceAll('\\', '/').replace(/^\//, '')}` });
-    }
-  }
-  return { started, skipped };
+  const onnxUrl = `${url}@fs/${onnx.replaceAll('\\', '/').replace(/^\//, '')}`;
+  return { modules: `${url}bench/node_modules/`, onnx: existsSync(onnx) ? onnxUrl : null };
 }

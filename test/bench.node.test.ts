@@ -107,7 +107,7 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
 
   expect(stdout).toContain('QUICK: not for comparing');
   expect(stdout).toMatch(/^everything captured against nothing, 64 tokens: \d+\.\d\d × \(/m);
-  expect(stdout).toContain('onnxruntime-web WebGPU: not run: not asked for (--peers)');
+  expect(stdout).toContain('other engines: not run: not asked for (--peers)');
   const printedAgain = await bench(['--from', file]);
   expect(printedAgain.code).toBe(0);
   expect(stdout.split('\nwritten: ')[0].trim()).toBe(printedAgain.stdout.trim());
