@@ -89,7 +89,13 @@ function readGolden(root: string): MeasureOptions['golden'] {
   return { ids, token: top5[0].token };
 }
 
+/** A pack says of which commit it was made. */
 function readCommit(root: string): { commit: string | null; modified: boolean } {
+  const pack = join(root, 'pack.json');
+  if (existsSync(pack)) {
+    const { commit, modified } = JSON.parse(readFileSync(pack, 'utf8'));
+    return { commit, modified };
+  }
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   try {
