@@ -1,14 +1,19 @@
 // What is measured, the same in a page and in Node: it is given the engine (the sources there, the built package here) and
-// measures runs of one model. Not for starting a browser, nor for printing.
+// measures the adapter's limits, runs of one model, its kernels and how they grow. Not for starting a browser, nor for printing.
 import type * as Hyaline from '../src/index.ts';
 import { checkSameBits } from './checks.ts';
+import { freeMatmulCases, freeMatmulRatios } from './free_matmul.ts';
+import { type GrowthOptions, growthRatios, measureGrowth } from './growth.ts';
 import { type Case, elapsedMs, interleave } from './interleave.ts';
+import { measureKernels } from './kernels.ts';
+import { measureLimits } from './limits.ts';
 import { editCases, editRatios } from './measure_edits.ts';
 import { numericsCases, numericsRatios } from './measure_numerics.ts';
 import type { PeerCases, PeerContext } from './peers.ts';
 import { profileRuns } from './profile.ts';
 import { ratioQuartiles } from './quartiles.ts';
-import type { Check, LoadSample, Measurement, PlanCost, Timing } from './result.ts';
+import type { Check, Growth, HeldMemory, LoadSample, Measurement, PlanCost, Timing } from './result.ts';
+import { CIRCUIT_SIZED, GPT2_SMALL } from './shapes.ts';
 
 type Engine = typeof Hyaline;
 type Model = Hyaline.Model;
@@ -20,10 +25,22 @@ export interface MeasureOptions {
   readonly golden: { readonly ids: readonly number[]; readonly token: string };
   /** Take hardware if there is some. */
   readonly hardware: boolean;
+  /** As little as shows that everything works. */
+  readonly quick: boolean;
   readonly warmUp: number;
   readonly repetitions: number;
-  readonly profile: boolean;
+  /** Models of real shapes as a whole, on software adapters too. */
+  readonly shapes: boolean;
 }
+
+/** How far a measurement is. */
+export interface Progress {
+  readonly what: string;
+  /** Of the whole measurement, from 0 to 1; its parts count the same, however long they take. */
+  readonly share: number;
+}
+
+export type Say = (progress: Progress) => void;
 
 /** Gets other engines ready to be timed beside ours. */
 export type StartPeers = (context: PeerContext) => Promise<PeerCases>;
@@ -33,10 +50,19 @@ export const MAIN_LENGTH = 64;
 /** A step of decoding and a prompt. */
 const PROFILED = [1, MAIN_LENGTH];
 const PATTERN = 'blocks.1.attn.hook_pattern';
+const STREAM = 'blocks.*.hook_resid_post';
+/** Where growth is looked at; and, on hardware, models as a whole. */
+const GROWTH_LENGTHS = [64, 512, 2048];
+const SHAPE_LENGTHS = [64, 512, 1024];
+const GROWTH_LAYERS = [2, 4, 8];
+/** Long runs are few: they vary less. */
+const GROWTH_REPETITIONS = 5;
 
 export const RUN = 'run';
 export const RUN_KEEPING_ALL = 'run, everything captured';
+export const RUN_KEEPING_KIND = 'run, one kind captured';
 export const RUN_KEEPING_ONE = 'run, one pattern captured';
+export const RUN_EDITED = 'run, one edit';
 
 /** The golden prompt again and again: what a run costs does not depend on which tokens they are. */
 export function tokensOfLength(length: number, ids: readonly number[]): number[] {
@@ -89,6 +115,14 @@ export async function measureLoad(engine: Engine, options: MeasureOptions): Prom
   return sample;
 }
 
+const PARTS = ['limits', 'checks', 'runs', 'edits', 'numerics', 'operations', 'growth', 'kernels', 'profile'] as const;
+
+/** What a part says as it goes on: which part it is, and how far. */
+function progressOf(say: Say) {
+  return (part: (typeof PARTS)[number], done = 0, detail = '') =>
+    say({ what: detail ? `${part}, ${detail}` : part, share: (PARTS.indexOf(part) + done) / PARTS.length });
+}
+
 /**
  * Loads, checks, then times everything in turns. Call it in a fresh browser or process: the first load is measured too.
  * @throws Error if a check of the engine's own fails: then there is nothing to time
@@ -96,82 +130,140 @@ export async function measureLoad(engine: Engine, options: MeasureOptions): Prom
 export async function measure(
   engine: Engine,
   options: MeasureOptions,
-  { peers: startPeers, say }: { peers?: StartPeers; say: (line: string) => void },
+  { peers: startPeers, say }: { peers?: StartPeers; say: Say },
 ): Promise<Measurement> {
+  const progress = progressOf(say);
+  const { warmUp, repetitions, quick } = options;
   const { device, model, sample: firstLoad } = await openModel(engine, options);
   const errors: string[] = [];
   device.addEventListener('uncapturederror', ({ error }) => errors.push(error.message));
   const adapter = engine.describeAdapter(device);
-  say(`adapter: ${adapter.text}`);
+  const isSoftware = adapter.isFallback;
+  const skipped: string[] = [];
+  progress('limits', 0, adapter.text);
   const fingerprint = await engine.adapterFingerprint(device);
+  const limits = await measureLimits(device, { isSoftware, passes: quick ? 3 : 9 });
   const weights = model.memory;
-  const tokens = new Map(LENGTHS.map((length) => [length, tokensOfLength(length, options.golden.ids)]));
-  const input = (length: number) => tokens.get(length as (typeof LENGTHS)[number]) ?? [];
-  const ofLength = (length: number) => tokensOfLength(length, options.golden.ids);
+  const input = (length: number) => tokensOfLength(length, options.golden.ids);
 
-  say('costs and checks');
-  const plans = await measurePlans(model, options.golden.ids);
-  const edits = await editCases(engine, model, ofLength);
+  progress('checks');
+  const plans = await measurePlans(model, input);
+  const edits = await editCases(engine, model, input);
   const checks = [...(await checkEngine(engine, model, options.golden, input)), ...edits.checks];
-  // A quick benchmark is spared the pipelines of another length.
-  const numericsLengths = options.repetitions > 3 ? PROFILED : [MAIN_LENGTH];
-  const numerics = await numericsCases(model, numericsLengths, ofLength);
   const failed = checks.filter(({ passed }) => !passed);
   if (failed.length > 0) {
     const what = failed.map(({ name, detail }) => `${name} (${detail})`).join('; ');
     throw new Error(`not timed, because the numbers are wrong: ${what}.`);
   }
-  const peers = await startPeers?.({ hyaline: engine, model, input: ofLength, say });
+  // A quick benchmark is spared the pipelines of another length.
+  const numericsLengths = quick ? [MAIN_LENGTH] : PROFILED;
+  const numerics = await numericsCases(model, numericsLengths, input);
+  const squares = quick ? null : await freeMatmulCases(engine, device);
+  const sayPeer = (line: string) => progress('checks', 0.5, line);
+  const others = await startPeers?.({ hyaline: engine, model, input, say: sayPeer });
 
-  const { warmUp, repetitions } = options;
   // In rounds of their own: a model keeps the plans of its last 16 kinds of run, and everything here has to be warm.
   const timings: Timing[] = [];
-  for (const [what, group] of [
-    ['runs', [...ownCases(model, input), ...(peers?.runs ?? [])]],
-    ['edits', [...edits.cases, ...(peers?.decodes ?? [])]],
-    ['numerics', numerics.cases],
-    ['operations', peers?.operations ?? []],
+  for (const [part, group] of [
+    ['runs', [...ownCases(engine, model, input), ...(others?.runs ?? [])]],
+    ['edits', [...edits.cases, ...(others?.decodes ?? [])]],
+    ['numerics', [...numerics.cases, ...(squares?.cases ?? [])]],
+    ['operations', others?.operations ?? []],
   ] as const) {
     if (group.length === 0) continue;
-    const onRound = (done: number) => say(`round ${done} of ${repetitions}, ${what}`);
+    const onRound = (done: number) => progress(part, done / repetitions, `round ${done} of ${repetitions}`);
     timings.push(...(await interleave(group, { warmUp, repetitions, onRound })));
   }
   const samples = (name: string) =>
     timings.find((timing) => timing.engine === 'hyaline' && timing.name === name && timing.tokens === MAIN_LENGTH)
       ?.samples ?? [];
   const captureRatio = ratioQuartiles(samples(RUN), samples(RUN_KEEPING_ALL));
-  const ratios = [...editRatios(timings), ...numericsRatios(timings, numericsLengths)];
-  edits.destroy();
-  numerics.destroy();
-  peers?.destroy();
+  for (const cases of [edits, numerics, squares, others]) cases?.destroy();
 
-  let profiles: Measurement['profiles'] = [];
-  let profileProblem: string | null = null;
-  if (options.profile) {
-    say('profile');
-    if (device.features.has('timestamp-query')) profiles = await profileRuns(model, PROFILED.map(input), repetitions);
-    else profileProblem = 'the adapter has no timestamp queries';
-  }
+  const { growth, held, left } = await grow(engine, device, options, {
+    isSoftware,
+    onRound: (done, of) => progress('growth', done, of),
+  });
+  skipped.push(...left);
+  const kernels = await measureKernels(engine, device, {
+    limits,
+    isSoftware,
+    quick,
+    onShape: (done, total, shape) => progress('kernels', done / total, shape),
+  });
+  skipped.push(...kernels.skipped);
+
+  progress('profile');
+  const hasTimestamps = device.features.has('timestamp-query');
+  const profiles = hasTimestamps ? await profileRuns(model, PROFILED.map(input), repetitions) : [];
+  const embedded = { model: 'circuit-zoo', bytes: model.memory.bytes };
+  const memory: HeldMemory = { gpu: [embedded, ...held], host: hostMemory() };
   model.destroy();
   device.destroy();
   if (errors.length > 0) throw new Error(`WebGPU reported errors: ${errors.join('; ')}`);
   return {
     adapter,
     fingerprint,
+    limits,
     firstLoad,
     checks,
     timings,
     captureRatio,
-    ratios,
+    ratios: [
+      ...editRatios(timings),
+      ...numericsRatios(timings, numericsLengths),
+      ...(squares ? freeMatmulRatios(timings) : []),
+      ...growthRatios(growth, CIRCUIT_SIZED.name),
+    ],
+    growth,
+    kernels: kernels.kernels,
     plans,
     weights,
-    peers: peers?.peers ?? [],
+    memory,
+    peers: others?.peers ?? [],
     profiles,
-    profileProblem,
+    profileProblem: hasTimestamps ? null : 'the adapter has no timestamp queries',
+    skipped,
   };
 }
 
-function ownCases(model: Model, input: (length: number) => number[]): Case[] {
+/** Growth of a model of the embedded one's size; on hardware, and where it is asked for, of GPT-2 as well. */
+async function grow(
+  engine: Engine,
+  device: GPUDevice,
+  { quick, shapes, repetitions, warmUp }: MeasureOptions,
+  { isSoftware, onRound }: { isSoftware: boolean; onRound: (share: number, shape: string) => void },
+): Promise<{ growth: Growth[]; held: HeldMemory['gpu']; left: string[] }> {
+  const few = Math.min(repetitions, GROWTH_REPETITIONS);
+  const small = { shape: CIRCUIT_SIZED, lengths: GROWTH_LENGTHS, layers: GROWTH_LAYERS };
+  const plans: Pick<GrowthOptions, 'shape' | 'lengths' | 'layers'>[] = [
+    quick ? { ...small, lengths: GROWTH_LENGTHS.slice(0, 2), layers: GROWTH_LAYERS.slice(0, 2) } : small,
+  ];
+  const isWhole = shapes || (!isSoftware && !quick);
+  // 1,024 tokens of it would take a software adapter minutes.
+  const lengths = isSoftware ? SHAPE_LENGTHS.slice(0, 1) : SHAPE_LENGTHS;
+  if (isWhole) plans.push({ shape: GPT2_SMALL, lengths, layers: [] });
+  const growth: Growth[] = [];
+  const held: { model: string; bytes: number }[] = [];
+  for (const [index, plan] of plans.entries()) {
+    const rounds = { warmUp: Math.min(warmUp, 1), repetitions: few };
+    const share = (done: number) => onRound((index + done / few) / plans.length, plan.shape.name);
+    const grown = await measureGrowth(engine, device, { ...plan, ...rounds, onRound: share });
+    growth.push(...grown.growth);
+    held.push({ model: plan.shape.name, bytes: grown.bytes });
+  }
+  const why = quick ? 'a quick run' : 'a software adapter; --shapes measures it';
+  return { growth, held, left: isWhole ? [] : [`${GPT2_SMALL.name} as a whole: ${why}`] };
+}
+
+/** The most that the Node process has held, or what the page's heap holds now. */
+function hostMemory(): number | null {
+  if (typeof process !== 'undefined' && process.resourceUsage) return 1024 * process.resourceUsage().maxRSS;
+  const { memory } = performance as unknown as { memory?: { usedJSHeapSize: number } };
+  return memory?.usedJSHeapSize ?? null;
+}
+
+function ownCases({ add }: Engine, model: Model, input: (length: number) => number[]): Case[] {
   const timeCapture = (names: string | string[]) => async () => {
     const start = performance.now();
     const { cache } = await model.runWithCache(input(MAIN_LENGTH), { names });
@@ -180,22 +272,27 @@ function ownCases(model: Model, input: (length: number) => number[]): Case[] {
     return elapsed;
   };
   const engine = 'hyaline';
+  const tokens = MAIN_LENGTH;
+  const direction = Float32Array.from({ length: model.config.dModel }, (_, i) => Math.sin(i));
+  const hooks: Hyaline.HookEntry[] = [['blocks.1.hook_resid_post', add(direction, { scale: 0.1 })]];
   const runs = LENGTHS.map((tokens): Case => {
     return { name: RUN, engine, tokens, time: () => elapsedMs(() => model.run(input(tokens))) };
   });
   return [
     ...runs,
-    { name: RUN_KEEPING_ONE, engine, tokens: MAIN_LENGTH, time: timeCapture(PATTERN) },
-    { name: RUN_KEEPING_ALL, engine, tokens: MAIN_LENGTH, time: timeCapture(everything(model)) },
+    { name: RUN_KEEPING_ONE, engine, tokens, time: timeCapture(PATTERN) },
+    { name: RUN_KEEPING_KIND, engine, tokens, time: timeCapture(STREAM) },
+    { name: RUN_KEEPING_ALL, engine, tokens, time: timeCapture(everything(model)) },
+    { name: RUN_EDITED, engine, tokens, time: () => elapsedMs(() => model.run(input(tokens), { hooks })) },
   ];
 }
 
 /** Runs each kind for the first time, so that what it adds to the model's memory can be seen. */
-async function measurePlans(model: Model, ids: readonly number[]): Promise<PlanCost[]> {
+async function measurePlans(model: Model, input: (length: number) => number[]): Promise<PlanCost[]> {
   const costs: PlanCost[] = [];
   const add = async (name: string, pos: number, names?: string | string[]) => {
     const before = model.memory;
-    const tokens = tokensOfLength(pos, ids);
+    const tokens = input(pos);
     if (names === undefined) await model.run(tokens);
     else (await model.runWithCache(tokens, { names })).cache.destroy();
     const after = model.memory;

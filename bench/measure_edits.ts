@@ -14,6 +14,7 @@ export const CONTEXTS = [16, 128] as const;
 export const SWEEP_LENGTH = 20;
 export const DECODE = 'decode, per token';
 export const DECODE_EDITED = 'decode, per token, one edit';
+export const GENERATE = 'generate, per token';
 export const SWEEP = 'sweep of 16 edits';
 export const SEPARATE = '16 runs of one edit each';
 
@@ -97,7 +98,18 @@ class Decoder {
     return [
       { name: DECODE, engine, tokens: this.context, time: time([]) },
       { name: DECODE_EDITED, engine, tokens: this.context, time: time(this.hooks) },
+      { name: GENERATE, engine, tokens: this.context, time: () => this.generate() },
     ];
+  }
+
+  /** Milliseconds per token of a text that the model goes on with, after the first token: choosing it is included. */
+  private async generate(): Promise<number> {
+    const prompt = this.tokens.slice(0, this.context);
+    let start: number | undefined;
+    for await (const _ of this.model.generate(prompt, { maxNewTokens: DECODED + 1, temperature: 0, stopTokens: [] })) {
+      start ??= performance.now();
+    }
+    return (performance.now() - (start ?? Number.NaN)) / DECODED;
   }
 
   destroy(): void {

@@ -1,11 +1,11 @@
 // A process that measures the built package on Dawn. Started by run.ts, with messages both ways: it gets
-// `{ kind: 'measure' | 'load', options }`, sends `{ say }` while it works and `{ result }` or `{ problem }` at the end.
+// `{ kind: 'measure' | 'load', options }`, sends `{ say: progress }` while it works and `{ result }` or `{ problem }` at the end.
 
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 
 process.once('message', async ({ kind, options }) => {
-  const say = (line) => process.send({ say: line });
+  const say = (progress) => process.send({ say: progress });
   let answer;
   try {
     const engine = await import('../dist/index.js');

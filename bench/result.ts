@@ -78,17 +78,79 @@ export interface Profile {
   readonly slowest: readonly { readonly label: string; readonly median: number }[];
 }
 
-/** What a page or a Node process measures. */
+/** GB/s of a copy that reads so many bytes and writes as many. */
+export interface CopyRate extends Quartiles {
+  readonly bytes: number;
+}
+
+/** What the adapter can do at its best, by kernels that do nothing else. */
+export interface Limits {
+  /** From sizes that caches hold to those that they do not. */
+  readonly copy: readonly CopyRate[];
+  /** GFLOP/s of multiply-adds in registers (2 each). */
+  readonly fma: Quartiles;
+  /** Milliseconds of a dispatch that does nothing, one of many in a pass. */
+  readonly dispatch: Quartiles;
+  /** Milliseconds from a submission to its result on the CPU. */
+  readonly roundTrip: Quartiles;
+  /** Whether kernels were timed by the GPU's clock; otherwise by the wall clock. */
+  readonly timestamps: boolean;
+}
+
+/** One dispatch at the shape of a real model. */
+export interface KernelTiming {
+  readonly shape: string;
+  readonly kernel: string;
+  /** What it computes, e.g. `blocks.0.mlp.hook_pre`. */
+  readonly value: string;
+  readonly rows: number;
+  /** Positions in the key-value cache before these rows. */
+  readonly context: number;
+  /** What it has to move and to compute at least; `matrixBytes` are those of the weights that it multiplies with. */
+  readonly bytes: number;
+  readonly matrixBytes: number;
+  readonly flops: number;
+  /** Dispatches in one pass. */
+  readonly repeats: number;
+  /** Milliseconds of one of them. */
+  readonly wall: Quartiles;
+  readonly gpu: Quartiles | null;
+}
+
+/** Milliseconds at one point of a curve. */
+export interface Growth extends Quartiles {
+  readonly model: string;
+  /** A run of `at` tokens; a token behind `at` others; a run of `at` rows of 64 tokens; one of 64 tokens through `at` layers. */
+  readonly kind: 'prefill' | 'decode' | 'batch' | 'layers';
+  readonly at: number;
+  readonly samples: readonly number[];
+}
+
+/** Bytes that were held when everything had run once and was warm. */
+export interface HeldMemory {
+  /** On the GPU, by model: weights, plans at rest, caches. */
+  readonly gpu: readonly { readonly model: string; readonly bytes: number }[];
+  /** The most that the Node process was resident with, or what the page's JavaScript heap held; null where a browser does not say. */
+  readonly host: number | null;
+}
+
+/** What a page or a Node process measures. What earlier versions did not measure their results do not have. */
 export interface Measurement {
+  readonly limits?: Limits;
+  readonly kernels?: readonly KernelTiming[];
+  readonly growth?: readonly Growth[];
+  readonly memory?: HeldMemory;
+  /** What was left out, and why. */
+  readonly skipped?: readonly string[];
   readonly firstLoad: LoadSample;
   readonly adapter: AdapterDescription;
-  /** What the adapter does to float32 numbers; results from before it was taken have none. */
+  /** What the adapter does to float32 numbers. */
   readonly fingerprint?: Fingerprint;
   readonly checks: readonly Check[];
   readonly timings: readonly Timing[];
   /** Rounds of everything captured over rounds without capture. */
   readonly captureRatio: Quartiles | null;
-  /** Of decoding and of sweeps; results from before they were measured have none. */
+  /** Of decoding, of sweeps, of growth, …: turns of the same rounds. */
   readonly ratios?: readonly Ratio[];
   readonly plans: readonly PlanCost[];
   /** The model's weights on the GPU. */
@@ -127,8 +189,11 @@ export interface BenchmarkResult {
   readonly quick: boolean;
   readonly repetitions: number;
   readonly machine: { readonly cpu: string; readonly cores: number; readonly platform: string };
-  /** Processes that wanted a core, over the minute before the run and over its last minute; this program is among the latter. */
-  readonly load: { readonly before: number; readonly after: number };
+  /**
+   * Processes that wanted a core, over the minute before the run and over its last minute; this program is among the latter. Null where
+   * a page cannot know.
+   */
+  readonly load: { readonly before: number; readonly after: number } | null;
   readonly versions: Readonly<Record<string, string>>;
   readonly runtimes: readonly RuntimeResult[];
   readonly requirements: readonly Requirement[];

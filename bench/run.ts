@@ -3,16 +3,17 @@
 import { execFileSync, fork } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { type Browser, launch, type Page } from 'puppeteer';
 import { createServer } from 'vite';
 import { chromeFlags, findChrome } from '../scripts/chrome.mjs';
+import { benchmarkResult, resultName, resultText, runtimeResult } from './assemble.ts';
 import { formatResult } from './format.ts';
-import type { MeasureOptions } from './measure.ts';
+import type { MeasureOptions, Progress, Say } from './measure.ts';
 import type { PeerFiles } from './peers.ts';
-import { quartiles } from './quartiles.ts';
-import { requirements } from './requirements.ts';
-import type { BenchmarkResult, LoadSample, LoadTiming, Measurement, Peer, RuntimeResult } from './result.ts';
+import { terminalProgress } from './progress.ts';
+import type { BenchmarkResult, LoadSample, Measurement, Peer, RuntimeResult } from './result.ts';
+import { updateResultsPage } from './results_page.ts';
 
 const MODEL = 'circuit-zoo';
 
@@ -22,65 +23,83 @@ export interface BenchmarkOptions {
   readonly shared: string;
   readonly runtimes: readonly RuntimeResult['runtime'][];
   readonly peers: boolean;
-  readonly profile: boolean;
   readonly quick: boolean;
   readonly repetitions: number;
+  /** Models of real shapes as a whole, on software adapters too. */
+  readonly shapes: boolean;
+  /** Also update the table in RESULTS.md. */
+  readonly results: boolean;
   /** Default: results/<date>-<adapter>.json, or results/local/ for a quick run. */
   readonly json?: string;
 }
 
 type Job = Omit<MeasureOptions, 'model'>;
 
-/** Measures in every runtime, one after the other, prints the table and writes the result. */
+/** Measures in every runtime, one after the other, prints the table and writes the result and its report. */
 export async function runBenchmark(options: BenchmarkOptions): Promise<void> {
-  const { root, quick, repetitions } = options;
+  const { root, quick, repetitions, shapes } = options;
   const before = loadavg()[0];
   const job: Job = {
     golden: readGolden(root),
     hardware: process.env.HYALINE_ADAPTER === 'hardware',
+    quick,
     warmUp: quick ? 1 : 3,
     repetitions,
-    profile: options.profile,
+    shapes,
   };
   const runtimes: RuntimeResult[] = [];
   for (const runtime of options.runtimes) {
     runtimes.push(await (runtime === 'chrome' ? measureInChrome(options, job) : measureInNode(options, job)));
   }
-  const result: BenchmarkResult = {
-    format: 1,
-    date: new Date().toISOString().slice(0, 10),
-    ...readCommit(root),
-    model: MODEL,
-    quick,
-    repetitions,
-    machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, platform: `${process.platform} ${process.arch}` },
-    load: { before, after: loadavg()[0] },
-    versions: readVersions(root, runtimes),
-    runtimes,
-    requirements: requirements(runtimes),
-  };
-  const { vendor, architecture } = runtimes[0].adapter;
-  const adapter =
-    `${vendor} ${architecture}`
-      .trim()
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, '-') || 'unnamed';
+  const text = resultText(
+    benchmarkResult(
+      {
+        ...readCommit(root),
+        model: MODEL,
+        quick,
+        repetitions,
+        machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, platform: `${process.platform} ${process.arch}` },
+        load: { before, after: loadavg()[0] },
+        versions: readVersions(root, runtimes),
+      },
+      runtimes,
+    ),
+  );
+  const result: BenchmarkResult = JSON.parse(text); // what is written is what is shown, now and with `--from`
   const folder = join(root, 'bench', 'results', quick ? 'local' : '.');
-  const file = options.json ?? join(folder, `${result.date}-${adapter}.json`);
+  const file = options.json ?? join(folder, `${resultName(result)}.json`);
   mkdirSync(dirname(file), { recursive: true });
-  const text = JSON.stringify(result, roundedNumber, 1).replace(/\[[-\d.,\s]+\]/g, onOneLine);
-  writeFileSync(file, `${text}\n`);
-  console.log(formatResult(JSON.parse(text))); // what was written: `--from` prints the same
+  writeFileSync(file, text);
+  console.log(formatResult(result));
   console.log(`\nwritten: ${relative(process.cwd(), file)}`);
+  if (options.results) {
+    updateResultsPage(root, basename(file), result);
+    console.log('written: bench/RESULTS.md');
+  }
+  await writeReport(root, file, result);
 }
 
-/** Times are not known to the nanosecond. */
-function roundedNumber(_: string, value: unknown): unknown {
-  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toFixed(4)) : value;
+/** The report beside the result: a page without scripts, drawn in Chrome. Without what draws it, a line that says so. */
+export async function writeReport(root: string, jsonFile: string, result: BenchmarkResult): Promise<void> {
+  const file = jsonFile.replace(/(\.json)?$/, '.html');
+  try {
+    const html = await withServer(root, (url) =>
+      inPage(url, (page) => page.evaluate((result) => globalThis.hyalineBench.report(result), result)),
+    );
+    writeFileSync(file, html);
+    console.log(`written: ${relative(process.cwd(), file)}`);
+  } catch (error) {
+    console.log(`no report: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
-/** Samples one below the other would be most of the file. */
-const onOneLine = (numbers: string) => numbers.replace(/\s+/g, ' ').replace('[ ', '[').replace(' ]', ']');
+/** Serves the page for people until Ctrl-C. */
+export async function servePage(root: string): Promise<void> {
+  await withServer(root, async (url) => {
+    console.log(`Page: ${url}bench/index.html\nCtrl-C ends.`);
+    await new Promise((resolve) => process.once('SIGINT', resolve));
+  });
+}
 
 function readGolden(root: string): MeasureOptions['golden'] {
   const text = readFileSync(join(root, 'models', MODEL, 'golden.json'), 'utf8');
@@ -117,54 +136,33 @@ function readVersions(root: string, runtimes: readonly RuntimeResult[]): Record<
   return versions;
 }
 
-/** One line that changes on a terminal; elsewhere a line for each step, without the rounds. */
-function sayIn(runtime: string): (line: string) => void {
-  return (line) => {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${runtime}: ${line}`);
-    else if (!line.startsWith('round')) console.error(`${runtime}: ${line}`);
-  };
-}
-
-function endProgress(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
-}
-
-function loadTimings(samples: readonly LoadSample[]): LoadTiming[] {
-  const names = ['device', 'download', 'upload', 'compile', 'load', 'firstRun', 'warmRun', 'secondLoad'] as const;
-  return names.map((name) => {
-    const values = samples.map((sample) => sample[name]);
-    return { name, ...quartiles(values), samples: values };
-  });
-}
-
 /** Each load needs a process of its own; the one that measures everything else gives one more sample. */
 const loadRepetitions = ({ repetitions, quick }: BenchmarkOptions) => (quick ? 0 : Math.min(15, repetitions) - 1);
 
-function withLoads({ firstLoad, ...measurement }: Measurement, others: readonly LoadSample[]) {
-  return { ...measurement, loads: loadTimings([...others, firstLoad]) };
-}
-
 async function measureInNode(options: BenchmarkOptions, job: Job): Promise<RuntimeResult> {
-  const say = sayIn('node');
+  const { say, end } = terminalProgress(options.root, 'node');
   const jobInNode = { ...job, model: join(options.root, 'models', MODEL) };
-  const samples: LoadSample[] = [];
-  for (let i = 0; i < loadRepetitions(options); i++) {
-    say(`round ${i + 1} of ${loadRepetitions(options)}, loading in a fresh process`);
-    samples.push((await inNode(options, 'load', { options: jobInNode, say })) as LoadSample);
+  try {
+    const loads: LoadSample[] = [];
+    for (let i = 0; i < loadRepetitions(options); i++) {
+      say({ what: `loading in fresh processes, round ${i + 1}`, share: 0 });
+      loads.push((await inNode(options, 'load', { options: jobInNode, say })) as LoadSample);
+    }
+    const measurement = (await inNode(options, 'measure', { options: jobInNode, say })) as Measurement;
+    return runtimeResult({ runtime: 'node', version: process.versions.node }, measurement, { loads });
+  } finally {
+    end();
   }
-  const measurement = (await inNode(options, 'measure', { options: jobInNode, say })) as Measurement;
-  endProgress();
-  return { runtime: 'node', version: process.versions.node, ...withLoads(measurement, samples) };
 }
 
 function inNode(
   { root }: BenchmarkOptions,
   kind: 'load' | 'measure',
-  { options, say }: { options: MeasureOptions; say: (line: string) => void },
+  { options, say }: { options: MeasureOptions; say: Say },
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const child = fork(join(root, 'bench', 'node.mjs'), { execArgv: [] });
-    child.on('message', (message: { say?: string; result?: unknown; problem?: string }) => {
+    child.on('message', (message: { say?: Progress; result?: unknown; problem?: string }) => {
       if (message.say !== undefined) say(message.say);
       else if (message.problem !== undefined) reject(new Error(`node: ${message.problem}`));
       else resolve(message.result);
@@ -176,9 +174,8 @@ function inNode(
   });
 }
 
-async function measureInChrome(options: BenchmarkOptions, job: Job): Promise<RuntimeResult> {
-  const { root } = options;
-  const say = sayIn('chrome');
+/** The repository as the page sees it. */
+async function withServer<T>(root: string, use: (url: string) => Promise<T>): Promise<T> {
   const server = await createServer({
     root,
     configFile: join(root, 'vite.config.ts'),
@@ -193,30 +190,40 @@ async function measureInChrome(options: BenchmarkOptions, job: Job): Promise<Run
   });
   try {
     await server.listen();
-    const url = server.resolvedUrls?.local[0] ?? '';
-    const jobInPage: MeasureOptions = { ...job, model: `${url}models/${MODEL}/` };
+    return await use(server.resolvedUrls?.local[0] ?? '');
+  } finally {
+    await server.close();
+  }
+}
 
-    const samples: LoadSample[] = [];
-    for (let i = 0; i < loadRepetitions(options); i++) {
-      say(`round ${i + 1} of ${loadRepetitions(options)}, loading in a fresh browser`);
-      await inPage(url, async (page) => {
-        samples.push(await page.evaluate((options) => globalThis.hyalineBench.measureLoad(options), jobInPage));
+async function measureInChrome(options: BenchmarkOptions, job: Job): Promise<RuntimeResult> {
+  const { say, end } = terminalProgress(options.root, 'chrome');
+  try {
+    return await withServer(options.root, async (url) => {
+      const jobInPage: MeasureOptions = { ...job, model: `${url}models/${MODEL}/` };
+      const loads: LoadSample[] = [];
+      for (let i = 0; i < loadRepetitions(options); i++) {
+        say({ what: `loading in fresh browsers, round ${i + 1}`, share: 0 });
+        await inPage(url, async (page) => {
+          loads.push(await page.evaluate((options) => globalThis.hyalineBench.measureLoad(options), jobInPage));
+        });
+      }
+      return await inPage(url, async (page, browser) => {
+        await page.exposeFunction('benchSays', say);
+        const measurement = await page.evaluate(
+          (options, peers) => globalThis.hyalineBench.measure(options, peers),
+          jobInPage,
+          peerFiles(options, url),
+        );
+        const version = await browser.version();
+        return runtimeResult({ runtime: 'chrome', version }, measurement, {
+          loads,
+          skippedPeers: options.peers ? [] : [NOT_ASKED_FOR],
+        });
       });
-    }
-    return await inPage(url, async (page, browser) => {
-      await page.exposeFunction('benchSays', say);
-      const measurement = await page.evaluate(
-        (options, peers) => globalThis.hyalineBench.measure(options, peers),
-        jobInPage,
-        peerFiles(options, url),
-      );
-      const version = await browser.version();
-      const peers = options.peers ? measurement.peers : [NOT_ASKED_FOR];
-      return { runtime: 'chrome' as const, version, ...withLoads(measurement, samples), peers };
     });
   } finally {
-    endProgress();
-    await server.close();
+    end();
   }
 }
 

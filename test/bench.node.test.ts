@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, inject, test } from 'vitest';
@@ -32,7 +32,7 @@ function numbersOf(value: unknown, place = ''): [string, unknown][] {
 
 test('a quick benchmark measures everything in Chrome and in Node, and says it in a table and a file', async () => {
   const file = join(folder, 'result.json');
-  const { code, stdout, stderr } = await bench(['--quick', '--profile', '--json', file]);
+  const { code, stdout, stderr } = await bench(['--quick', '--json', file]);
   expect([code, stderr]).toEqual([0, expect.any(String)]);
   const result: BenchmarkResult = JSON.parse(readFileSync(file, 'utf8'));
 
@@ -54,11 +54,15 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
       'hyaline: run 64',
       'hyaline: run 192',
       'hyaline: run, one pattern captured 64',
+      'hyaline: run, one kind captured 64',
       'hyaline: run, everything captured 64',
+      'hyaline: run, one edit 64',
       'hyaline: decode, per token 16',
       'hyaline: decode, per token, one edit 16',
+      'hyaline: generate, per token 16',
       'hyaline: decode, per token 128',
       'hyaline: decode, per token, one edit 128',
+      'hyaline: generate, per token 128',
       'hyaline: sweep of 16 edits 20',
       'hyaline: 16 runs of one edit each 20',
       'hyaline: run, fast 64',
@@ -74,7 +78,7 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
       expect(timing.upper).toBeGreaterThanOrEqual(timing.median);
     }
     expect(captureRatio?.median).toBeGreaterThan(0);
-    expect(rest.ratios?.map(({ tokens }) => tokens)).toEqual([16, 128, 20, 64, 64, 64]);
+    expect(rest.ratios?.map(({ tokens }) => tokens)).toEqual([16, 128, 20, 64, 64, 64, 512, 512]);
     for (const { median } of rest.ratios ?? []) expect(median).toBeGreaterThan(0);
     expect(loads.map(({ name }) => name)).toEqual([
       'device',
@@ -94,6 +98,20 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
     expect(plans[5].values).toBeGreaterThan(plans[2].values);
     expect(plans[5].bytes).toBeGreaterThan(plans[2].bytes);
     expect(weights.bytes).toBeGreaterThan(4e6);
+    expect(rest.limits?.copy.map(({ bytes }) => bytes / 2 ** 20)).toEqual(expect.arrayContaining([0.25, 1, 4, 16, 64]));
+    const { copy = [], fma, dispatch, roundTrip } = rest.limits ?? {};
+    for (const limit of [...copy, fma, dispatch, roundTrip]) expect(limit?.lower).toBeGreaterThan(0);
+    expect(rest.kernels?.map(({ kernel }) => kernel)).toEqual(expect.arrayContaining(['norm', 'matmul', 'unembed']));
+    for (const { bytes, flops, matrixBytes, wall } of rest.kernels ?? []) {
+      expect(Math.min(bytes, wall.lower)).toBeGreaterThan(0);
+      expect(flops > 0 || matrixBytes === 0).toBe(true);
+    }
+    expect(rest.growth?.map(({ kind, at }) => `${kind} ${at}`)).toEqual([
+      ...['prefill 64', 'prefill 512', 'decode 64', 'decode 512'],
+      ...['batch 1', 'batch 2', 'batch 4', 'batch 8', 'layers 2', 'layers 4'],
+    ]);
+    expect(rest.memory?.gpu.map(({ model }) => model)).toEqual(['circuit-zoo', 'circuit-sized']);
+    expect(rest.memory?.host).toBeGreaterThan(1e6);
     // Shares add up where the adapter has timestamps; where it has none, the result says so.
     expect(profiles.length === 0).toBe(rest.profileProblem !== null);
     for (const { kernels } of profiles) expect(kernels.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 3);
@@ -104,6 +122,18 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
   expect(
     missing.filter(([place]) => !/\.(commit|version|profileProblem|notRun|subgroupSize|subgroupAdd)$/.test(place)),
   ).toEqual([]);
+
+  // Plots need what `bench/report` installs, from a registry that may be out of reach.
+  const report = file.replace('.json', '.html');
+  const isDrawn = existsSync(join(inject('repositoryRoot'), 'bench', 'report', 'node_modules'));
+  expect(existsSync(report)).toBe(isDrawn);
+  if (!isDrawn) expect(stdout).toContain('no report: plots: Observable Plot is not installed.');
+  else {
+    const html = readFileSync(report, 'utf8');
+    expect(html).toMatch(/<h1>Hyaline benchmark, [-\d]+: (fallback adapter )?\S/);
+    expect(html).not.toMatch(/<script|<link|src=|NaN/);
+    expect(html.match(/<h3>/g)).toHaveLength(2 * 9);
+  }
 
   expect(stdout).toContain('QUICK: not for comparing');
   expect(stdout).toMatch(/^everything captured against nothing, 64 tokens: \d+\.\d\d × \(/m);

@@ -5,10 +5,20 @@ import { join } from 'node:path';
 import { describe, expect, inject, test } from 'vitest';
 import { checkLogits, checkSameBits } from '../bench/checks.ts';
 import { formatResult } from '../bench/format.ts';
+import { growthRatios } from '../bench/growth.ts';
 import { interleave } from '../bench/interleave.ts';
+import { kernelRates, work } from '../bench/kernels.ts';
+import { WITHOUT_ORDER } from '../bench/matmuls.ts';
 import { tokensOfLength } from '../bench/measure.ts';
 import { quartiles, ratioQuartiles } from '../bench/quartiles.ts';
 import { requirements } from '../bench/requirements.ts';
+import type { BenchmarkResult, KernelTiming, Limits } from '../bench/result.ts';
+import { resultPart, shownResults, withResult } from '../bench/results_page.ts';
+import { CIRCUIT_SIZED, drawnModel, LLAMA_1B } from '../bench/shapes.ts';
+import { parseConfig } from '../src/engine/architectures/index.ts';
+import { weightSpecs } from '../src/engine/config.ts';
+import { kernelSource } from '../src/kernels/kernel.ts';
+import { matmul } from '../src/kernels/matmul.ts';
 
 const bench = join(inject('repositoryRoot'), 'bench');
 const f32 = (...values: number[]) => Float32Array.from(values);
@@ -86,26 +96,119 @@ describe('what is made of the samples', () => {
   });
 });
 
+const spread = { lower: 0, upper: 0 };
+const rate = (median: number) => ({ median, ...spread });
+
+/** An adapter that copies 10 GB/s and does 100 GFLOP/s. */
+const limits: Limits = {
+  copy: [
+    { bytes: 2 ** 18, ...rate(50) },
+    { bytes: 2 ** 26, ...rate(10) },
+  ],
+  fma: rate(100),
+  dispatch: rate(0.01),
+  roundTrip: rate(0.1),
+  timestamps: true,
+};
+
+const kernel = (ms: number, sizes: Partial<KernelTiming>): KernelTiming => ({
+  shape: 'GPT-2 small',
+  kernel: 'matmul',
+  value: 'blocks.0.mlp.hook_pre',
+  rows: 1,
+  context: 0,
+  bytes: 1e6,
+  matrixBytes: 1e6,
+  flops: 5e5,
+  repeats: 1,
+  wall: rate(2 * ms),
+  gpu: rate(ms),
+  ...sizes,
+});
+
+describe('kernels', () => {
+  test('the share is of the limit that is met first, by the clock of the GPU where there is one', () => {
+    // 1 MB at 10 GB/s takes 0.1 ms, 0.5 MFLOP at 100 GFLOP/s 0.005 ms.
+    expect(kernelRates(kernel(0.2, {}), limits)).toMatchObject({
+      gigabytesPerSecond: 5,
+      gigaflops: 2.5,
+      limitedBy: 'memory',
+    });
+    expect(kernelRates(kernel(0.2, {}), limits).share).toBeCloseTo(0.5);
+    expect(kernelRates(kernel(0.2, { gpu: null }), limits).share).toBeCloseTo(0.25);
+    // 50 MFLOP take 0.5 ms.
+    expect(kernelRates(kernel(1, { flops: 5e7 }), limits)).toMatchObject({ share: 0.5, limitedBy: 'products' });
+  });
+
+  test('a product reads its matrix once; of a table only what is looked up; heads count what is not masked', () => {
+    const setting = { shape: CIRCUIT_SIZED, rows: 3, context: 0 };
+    const x = { label: 'transient', bytes: 4 * 3 * 128 };
+    const W = { label: 'blocks.0.attn.W_Q', bytes: 4 * 128 * 128 };
+    expect(work({ kernel: 'matmul', bound: [x, W, x] }, setting)).toEqual({
+      bytes: 2 * x.bytes + W.bytes,
+      matrixBytes: W.bytes,
+      flops: 2 * 3 * 128 * 128,
+    });
+    const table = { label: 'embed.W_E', bytes: 4 * 2048 * 128 };
+    expect(work({ kernel: 'token_embedding', bound: [table, x] }, setting)).toEqual({
+      bytes: 2 * x.bytes,
+      matrixBytes: 0,
+      flops: 0,
+    });
+    // Three rows see 1 + 2 + 3 positions; behind 10 others they see 30 more.
+    expect(work({ kernel: 'attention_scores', bound: [x] }, setting).flops).toBe(2 * 6 * 128);
+    expect(work({ kernel: 'attention_values', bound: [x] }, { ...setting, context: 10 }).flops).toBe(2 * 36 * 128);
+  });
+
+  test.each([CIRCUIT_SIZED, { ...LLAMA_1B, dVocab: 100 }])(
+    'a drawn $name has every weight of its architecture',
+    (shape) => {
+      const { config, tensors } = drawnModel({ ...shape, nLayers: 1 });
+      const parsed = parseConfig(config);
+      const grouped = (name: string) => (name in tensors ? name : name.replace(/\.([Wb]_[KV])$/, '._$1'));
+      for (const { name, shape: size, optional } of weightSpecs(parsed)) {
+        if (!optional || shape.kind === 'gpt') {
+          if (name === 'unembed.b_U') continue;
+          expect([name, tensors[grouped(name)]?.shape]).toEqual([name, size]);
+        }
+      }
+      expect(parsed).toMatchObject({
+        dMlp: shape.dMlp,
+        nKeyValueHeads: shape.nKeyValueHeads,
+        rotaryDim: shape.rotaryDim,
+      });
+    },
+  );
+
+  test('the order of sums can be taken out of the text of a matrix product, whatever its tile', () => {
+    for (const pos of [1, 64]) {
+      const dims = { batch: 1, pos, keys: pos, d_in: 128, d_out: 128, d_out_vec4: 32 };
+      const source = kernelSource(matmul, { dims, options: {}, arithmetic: 'fast', has: () => true });
+      expect(source).toMatch(/\bblock_0_0\b/);
+      expect(WITHOUT_ORDER(source)).not.toMatch(/\b(s|block)_0_0\b/);
+    }
+  });
+});
+
 describe('requirements', () => {
   const adapter = { vendor: '', architecture: '', device: '', description: '', isFallback: true };
   const measured = (text: string, median: number, ratio: number) => ({
     runtime: 'chrome' as const,
     adapter: { ...adapter, text },
-    timings: [{ name: 'run', engine: 'hyaline', tokens: 64, samples: [], median, lower: 0, upper: 0 }],
-    captureRatio: { median: ratio, lower: 0, upper: 0 },
+    timings: [{ name: 'run', engine: 'hyaline', tokens: 64, samples: [], ...rate(median) }],
+    captureRatio: rate(ratio),
   });
   const met = (...args: Parameters<typeof measured>) => requirements([measured(...args)]).map(({ met }) => met);
 
   test('they are met up to the limit and not above it', () => {
-    expect(met('google swiftshader', 150, 1.3)).toEqual([true, true]);
-    expect(met('google swiftshader', 150.1, 1.31)).toEqual([false, false]);
+    expect(met('google swiftshader', 150, 1.2)).toEqual([true, true]);
+    expect(met('google swiftshader', 150.1, 1.21)).toEqual([false, false]);
     expect(met('google swiftshader', Number.NaN, Number.NaN)).toEqual([false, false]);
   });
 
   test('decoding has a limit for each context, edits one for what they add, sweeps one for what they save', () => {
-    const spread = { lower: 0, upper: 0 };
-    const decode = { name: 'decode, per token', engine: 'hyaline', samples: [], median: 15, ...spread };
-    const ratio = (name: string, tokens: number, median: number) => ({ name, tokens, median, ...spread });
+    const decode = { name: 'decode, per token', engine: 'hyaline', samples: [], ...rate(15) };
+    const ratio = (name: string, tokens: number, median: number) => ({ name, tokens, ...rate(median) });
     const found = requirements([
       {
         ...measured('google swiftshader', 1, 1),
@@ -126,8 +229,79 @@ describe('requirements', () => {
     ]);
   });
 
-  test('they are for Chrome on SwiftShader alone', () => {
-    expect(met('nvidia hopper: hardware', 1, 1)).toEqual([]);
+  test('another engine has to take so many times as long, in a run and in a token', () => {
+    const timing = (engine: string, name: string, tokens: number, median: number) => {
+      return { engine, name, tokens, samples: [], ...rate(median) };
+    };
+    const against = (run: number, decode: number) =>
+      requirements([
+        {
+          ...measured('google swiftshader', 1, 1),
+          timings: [
+            timing('hyaline', 'run', 64, 10),
+            timing('onnxruntime-web WebGPU', 'run', 64, run),
+            timing('hyaline', 'decode, per token', 16, 2),
+            timing('onnxruntime-web WebGPU', 'decode, per token', 16, decode),
+          ],
+        },
+      ])
+        .filter(({ name }) => name.includes('faster than'))
+        .map(({ value, met }) => [value, met]);
+    expect(against(60, 30)).toEqual([
+      [6, true],
+      [15, true],
+    ]);
+    expect(against(59, 29)).toEqual([
+      [5.9, false],
+      [14.5, false],
+    ]);
+  });
+
+  test('growth is of a token: a prompt of 512 may take 12 times as long as one of 64', () => {
+    const growth = (kind: 'prefill' | 'decode', at: number, ms: number) => {
+      return { model: 'circuit-sized', kind, at, samples: [ms, ms, ms], ...rate(ms) };
+    };
+    const curve = [
+      growth('prefill', 64, 10),
+      growth('prefill', 512, 120),
+      growth('decode', 64, 2),
+      growth('decode', 512, 4),
+    ];
+    const ratios = growthRatios(curve, 'circuit-sized');
+    expect(ratios.map(({ median }) => median)).toEqual([1.5, 2]);
+    expect(growthRatios(curve, 'another')).toEqual([]);
+    const found = requirements([{ ...measured('google swiftshader', 1, 1), ratios }]);
+    expect(found.slice(2).map(({ limit, met }) => [limit, met])).toEqual([
+      [1.5, true],
+      [1.5, false],
+    ]);
+  });
+
+  test('hardware has to reach shares of what it can do, with every kernel that they are about', () => {
+    const hardware = {
+      ...measured('nvidia hopper: hardware', 1, 1),
+      adapter: { ...adapter, isFallback: false, text: '' },
+    };
+    const row = { bytes: 4e7, matrixBytes: 4e7, flops: 2e7 }; // 4 ms at 10 GB/s
+    const square = { rows: 1024, bytes: 1.2e7, matrixBytes: 4 * 1024 ** 2, flops: 2 * 1024 ** 3 }; // 21.5 ms
+    const decode = { model: 'GPT-2 small', kind: 'decode' as const, at: 64, samples: [], ...rate(1000 / 300) };
+    const found = requirements([
+      {
+        ...hardware,
+        limits,
+        growth: [decode],
+        kernels: [kernel(5, row), kernel(8, row), kernel(40, square), kernel(90, { ...square, matrixBytes: 1e6 })],
+      },
+    ]);
+    expect(found.map(({ value, limit, met }) => [Math.round(value), limit, met])).toEqual([
+      [50, 60, false],
+      [54, 45, true],
+      [300, 300, true],
+    ]);
+  });
+
+  test('none are for another software adapter, nor for Node', () => {
+    expect(met('mesa llvmpipe', 1, 1)).toEqual([]);
     expect(requirements([{ ...measured('google swiftshader', 1, 1), runtime: 'node' }])).toEqual([]);
   });
 });
@@ -150,20 +324,30 @@ test('the table shows the fingerprint of an adapter where there is one, and resu
 
 describe('RESULTS.md', () => {
   const text = readFileSync(join(bench, 'RESULTS.md'), 'utf8');
-  const tables = [...text.matchAll(/`results\/(\S+\.json)`[^`]*```text\n([\s\S]*?)\n```/g)];
   const files = readdirSync(join(bench, 'results')).filter((file) => file.endsWith('.json'));
+  const read = (file: string): BenchmarkResult => JSON.parse(readFileSync(join(bench, 'results', file), 'utf8'));
 
   test('shows every result that is kept here', () => {
     expect(files.length).toBeGreaterThan(0);
-    expect(tables.map(([, file]) => file).sort()).toEqual(files.sort());
+    expect(shownResults(text).map(({ file }) => file)).toEqual(files.sort());
   });
 
-  test.each(tables.map(([, file, table]) => ({ file, table })))(
-    'its table of $file is what the file says',
-    ({ file, table }) => {
-      const result = JSON.parse(readFileSync(join(bench, 'results', file), 'utf8'));
-      expect(table.split('\n')).toEqual(formatResult(result).split('\n'));
-      expect(result.quick).toBe(false);
-    },
-  );
+  test.each(shownResults(text))('its table of $file is what the file says', ({ file, part }) => {
+    expect(part.split('\n')).toEqual(resultPart(file, read(file)).split('\n'));
+    expect(read(file).quick).toBe(false);
+  });
+
+  test('a new result takes the place of the one of its adapter, and another adapter gets a place of its own', () => {
+    const [{ file }] = shownResults(text);
+    const result = { ...read(file), date: '2030-01-01' };
+    const replaced = withResult(text, '2030-01-01-google-swiftshader.json', result);
+    expect(replaced.replaced).toBe(file);
+    expect(shownResults(replaced.page)).toHaveLength(shownResults(text).length);
+    expect(replaced.page).toContain('Hyaline benchmark: circuit-zoo, 2030-01-01');
+    expect(withResult(replaced.page, file, read(file)).page).toBe(text);
+    const added = withResult(text, '2030-01-01-nvidia-hopper.json', result);
+    expect(added.replaced).toBeNull();
+    expect(added.page.startsWith(text.trimEnd())).toBe(true);
+    expect(shownResults(added.page)).toHaveLength(shownResults(text).length + 1);
+  });
 });

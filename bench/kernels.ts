@@ -1,0 +1,172 @@
+// Every kernel at the shapes of real models: one block of each, with the engine's own dispatches, timed one by one. What a kernel has to
+// move and to compute at least is known, so its time is a share of what the adapter can do (limits.ts).
+import type * as Hyaline from '../src/index.ts';
+import { copyBandwidth } from './limits.ts';
+import { quartiles } from './quartiles.ts';
+import { type Bound, type RecordedDispatch, recordDispatches } from './recorder.ts';
+import { type ReplayOptions, replay } from './replay.ts';
+import type { KernelTiming, Limits } from './result.ts';
+import { CIRCUIT_SIZED, drawnModel, GPT2_MEDIUM, GPT2_SMALL, LLAMA_1B, PYTHIA_160M, type Shape } from './shapes.ts';
+
+type Engine = typeof Hyaline;
+type Model = Hyaline.Model;
+
+const SHAPES = [CIRCUIT_SIZED, GPT2_SMALL, GPT2_MEDIUM, PYTHIA_160M, LLAMA_1B];
+/** Where there is no GPU: the shapes at both ends of what people run there. */
+const SOFTWARE_SHAPES = [CIRCUIT_SIZED, GPT2_SMALL];
+/** Rows of a prompt, and the one row of a token behind `CONTEXT` others. */
+const ROWS = [1, 64, 512, 1024];
+const CONTEXT = 512;
+/** Instead of the real vocabulary, where its matrix alone would take minutes. */
+const SOFTWARE_VOCABULARY = 2048;
+/** A dispatch that takes longer than this is not timed on a software adapter; what is expected is that it reaches half of the limit. */
+const SOFTWARE_LONGEST_MS = 200;
+
+export interface KernelOptions {
+  readonly limits: Limits;
+  readonly isSoftware: boolean;
+  /** As few as show that it works. */
+  readonly quick: boolean;
+  readonly onShape: (done: number, total: number, shape: string) => void;
+}
+
+/** What was timed, and a sentence for each thing that was not. */
+export async function measureKernels(
+  engine: Engine,
+  device: GPUDevice,
+  { limits, isSoftware, quick, onShape }: KernelOptions,
+): Promise<{ kernels: KernelTiming[]; skipped: string[] }> {
+  const kernels: KernelTiming[] = [];
+  const skipped: string[] = [];
+  const shapes = quick ? [CIRCUIT_SIZED] : isSoftware ? SOFTWARE_SHAPES : SHAPES;
+  const replaying = { passes: quick ? 2 : isSoftware ? 5 : 9, passMs: isSoftware ? 20 : 10 };
+  const left = SHAPES.filter((shape) => !shapes.includes(shape)).map(({ name }) => name);
+  if (left.length > 0) skipped.push(`kernels of ${left.join(', ')}: ${quick ? 'a quick run' : 'a software adapter'}`);
+  for (const [done, whole] of shapes.entries()) {
+    onShape(done, shapes.length, whole.name);
+    const shape = { ...whole, nLayers: 1 };
+    if (isSoftware && shape.dVocab > SOFTWARE_VOCABULARY) {
+      skipped.push(`the vocabulary of ${shape.name}: ${SOFTWARE_VOCABULARY} tokens instead of ${shape.dVocab}`);
+      shape.dVocab = SOFTWARE_VOCABULARY;
+    }
+    const rows = rowsOf(shape, { limits, isSoftware }).filter((count) => !quick || count === 64);
+    const left = ROWS.filter((count) => !rows.includes(count));
+    if (left.length > 0) {
+      const why = quick
+        ? 'a quick run'
+        : `a dispatch would take longer than ${SOFTWARE_LONGEST_MS} ms, or the context is shorter`;
+      skipped.push(`kernels of ${shape.name} at ${left.join(', ')} rows: ${why}`);
+    }
+    const model = await engine.Model.load(drawnModel(shape), { device });
+    try {
+      for (const count of rows)
+        kernels.push(...(await kernelsOf(model, { shape, rows: count, context: 0 }, replaying)));
+      if (!quick) kernels.push(...(await kernelsOf(model, { shape, rows: 1, context: CONTEXT }, replaying)));
+    } finally {
+      model.destroy();
+    }
+  }
+  return { kernels, skipped };
+}
+
+/** Rows whose largest product takes less than the longest time, if it reaches half of the limit. */
+function rowsOf(
+  { nCtx, dModel, dMlp, dVocab }: Shape,
+  { limits, isSoftware }: Pick<KernelOptions, 'limits' | 'isSoftware'>,
+) {
+  const longestMs = (rows: number) => (2 * rows * dModel * Math.max(dMlp, dVocab)) / (0.5e6 * limits.fma.median);
+  return ROWS.filter((rows) => rows <= nCtx && (!isSoftware || longestMs(rows) < SOFTWARE_LONGEST_MS));
+}
+
+interface Setting {
+  readonly shape: Shape;
+  readonly rows: number;
+  /** Positions in the key-value cache; without one every row looks at those before it. */
+  readonly context: number;
+}
+
+/** Each different dispatch of one run. With a context, only what looks at it: the rest is that of a single row. */
+async function kernelsOf(model: Model, setting: Setting, options: ReplayOptions): Promise<KernelTiming[]> {
+  const { rows, context } = setting;
+  const cache = context > 0 ? model.createKeyValueCache({ capacity: context + rows }) : undefined;
+  // What its keys and values are does not matter, so nothing has to compute them.
+  if (cache) cache.lengths = [context];
+  const tokens = Array.from({ length: rows }, (_, i) => i % model.config.dVocab);
+  try {
+    const dispatches = await recordDispatches(model.device, () => model.run(tokens, { keyValueCache: cache }));
+    const timings: KernelTiming[] = [];
+    for (const dispatch of differentOnes(dispatches)) {
+      if (cache && !dispatch.bound.some(({ label }) => label.endsWith('cached'))) continue;
+      const { wall, gpu, repeats } = await replay(model.device, dispatch, options);
+      const [kernel, value] = dispatch.label.split(' ');
+      timings.push({
+        shape: setting.shape.name,
+        kernel,
+        value,
+        rows,
+        context,
+        ...work(dispatch, setting),
+        repeats,
+        wall: quartiles(wall),
+        gpu: gpu && quartiles(gpu),
+      });
+    }
+    return timings;
+  } finally {
+    cache?.destroy();
+  }
+}
+
+/** Keys and values are projected by the same pipeline, of the same sizes: one of them is enough. */
+function differentOnes(dispatches: readonly RecordedDispatch[]): RecordedDispatch[] {
+  const seen: RecordedDispatch[] = [];
+  for (const dispatch of dispatches) {
+    const sizes = ({ bound }: RecordedDispatch) => bound.map(({ bytes }) => bytes).join();
+    const isSame = (other: RecordedDispatch) =>
+      other.pipeline === dispatch.pipeline && sizes(other) === sizes(dispatch);
+    if (!seen.some(isSame)) seen.push(dispatch);
+  }
+  return seen;
+}
+
+const MATRIX = /\.W_(Q|K|V|O|in|gate|out|U)$/;
+const TABLE = /W_E$|W_pos$|^rotary/;
+
+/**
+ * What a dispatch has to do at least: bytes, if everything that it is bound to is read or written once (of a table only the rows that it
+ * looks up), and operations of its products (2 for each multiply-add that is not masked; everything else counts as none).
+ */
+export function work({ kernel, bound }: Pick<RecordedDispatch, 'kernel' | 'bound'>, { shape, rows, context }: Setting) {
+  const { dModel, nCtx, dVocab } = shape;
+  const tableRows = (label: string) => (label.endsWith('W_E') ? dVocab : nCtx);
+  const bytesOf = ({ label, bytes }: Bound) => (TABLE.test(label) ? (bytes * rows) / tableRows(label) : bytes);
+  const sum = (buffers: readonly Bound[]) => buffers.reduce((total, buffer) => total + bytesOf(buffer), 0);
+  const matrixBytes = sum(bound.filter(({ label }) => MATRIX.test(label)));
+  const pairs = context > 0 ? rows * context + (rows * (rows + 1)) / 2 : (rows * (rows + 1)) / 2;
+  const headProducts = /^attention_(scores|values)$/.test(kernel) ? 1 : /^(fused_)?attention$/.test(kernel) ? 2 : 0;
+  const flops = 2 * rows * (matrixBytes / 4) + headProducts * 2 * pairs * dModel;
+  return { bytes: Math.round(sum(bound)), matrixBytes: Math.round(matrixBytes), flops: Math.round(flops) };
+}
+
+export interface Rates {
+  readonly ms: number;
+  readonly gigabytesPerSecond: number;
+  readonly gigaflops: number;
+  /** Of the limit that it meets first, memory or multiply-adds: 1 is as fast as this adapter can be. Caches can exceed it. */
+  readonly share: number;
+  readonly limitedBy: 'memory' | 'products';
+}
+
+/** How fast a kernel is, by the GPU's clock where it has one. */
+export function kernelRates({ bytes, flops, wall, gpu }: KernelTiming, limits: Limits): Rates {
+  const ms = (gpu ?? wall).median;
+  const memoryMs = bytes / (1e6 * copyBandwidth(limits));
+  const productMs = flops / (1e6 * limits.fma.median);
+  return {
+    ms,
+    gigabytesPerSecond: bytes / (1e6 * ms),
+    gigaflops: flops / (1e6 * ms),
+    share: Math.max(memoryMs, productMs) / ms,
+    limitedBy: productMs > memoryMs ? 'products' : 'memory',
+  };
+}
