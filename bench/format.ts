@@ -42,6 +42,7 @@ export function formatHead({ machine, load, versions, ...result }: BenchmarkResu
 }
 
 export function whereItRan({ runtime, version }: RuntimeResult): string {
+  if (runtime === 'page') return `A page in ${version}`;
   return runtime === 'chrome' ? `Headless Chrome (${version})` : `Node ${version} on Dawn`;
 }
 
@@ -111,7 +112,7 @@ function cpuNote({ adapter, timings }: RuntimeResult): string[] {
 }
 
 function formatLoads({ runtime, loads }: RuntimeResult): string[] {
-  const fresh = runtime === 'chrome' ? 'in a fresh browser' : 'in a fresh process';
+  const fresh = { chrome: 'in a fresh browser', node: 'in a fresh process', page: 'in this page' }[runtime];
   const rows = loads.map(({ name, samples, ...times }) => [LOADS[name], ...spread(times)]);
   return align([[`${fresh} (${loads[0]?.samples.length ?? 0})`, 'median', 'lower', 'upper'], ...rows]);
 }
@@ -214,7 +215,8 @@ export function formatRequirements({ requirements, runtimes }: BenchmarkResult):
   if (!runtime || requirements.length === 0) {
     return ['requirements: none for what was measured (they are for Chrome on SwiftShader, and for hardware)'];
   }
-  const where = `${runtime.runtime === 'chrome' ? 'Chrome' : 'Node'} on ${runtime.adapter.isFallback ? 'SwiftShader' : 'hardware'}`;
+  const program = { chrome: 'Chrome', node: 'Node', page: 'a page' }[runtime.runtime];
+  const where = `${program} on ${runtime.adapter.isFallback ? 'SwiftShader' : 'hardware'}`;
   return align(
     [
       [`requirement (${where})`, 'limit', 'measured', ''],

@@ -11,7 +11,6 @@ type Model = Hyaline.Model;
 
 /** Tokens decoded in a row for one sample, which is their mean. */
 const DECODED = 4;
-const BATCHES = [1, 2, 4, 8];
 /** Rows of each batch, and the prompt of each depth. */
 const SHORT = 64;
 
@@ -19,6 +18,8 @@ export interface GrowthOptions {
   readonly shape: Shape;
   /** Lengths of prompts and contexts. */
   readonly lengths: readonly number[];
+  /** Rows of 64 tokens. */
+  readonly batches: readonly number[];
   /** Depths: each is a model of its own. */
   readonly layers: readonly number[];
   readonly warmUp: number;
@@ -36,7 +37,7 @@ export async function measureGrowth(
   device: GPUDevice,
   options: GrowthOptions,
 ): Promise<{ growth: Growth[]; bytes: number }> {
-  const { shape, lengths, layers, ...rounds } = options;
+  const { shape, lengths, batches, layers, ...rounds } = options;
   const model = await engine.Model.load(drawnModel(shape), { device });
   const others: Model[] = [];
   const caches: Hyaline.KeyValueCache[] = [];
@@ -50,8 +51,7 @@ export async function measureGrowth(
       await model.run(drawnTokens(model, context), { keyValueCache });
       cases.push({ kind: 'decode', at: context, time: timeDecode(model, keyValueCache) });
     }
-    for (const at of layers.length > 0 ? BATCHES : [])
-      cases.push({ kind: 'batch', at, time: timeRun(model, SHORT, at) });
+    for (const at of batches) cases.push({ kind: 'batch', at, time: timeRun(model, SHORT, at) });
     for (const at of layers) {
       const isWhole = at === shape.nLayers;
       const other = isWhole ? model : await engine.Model.load(drawnModel({ ...shape, nLayers: at }), { device });

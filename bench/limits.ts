@@ -59,7 +59,7 @@ export interface LimitOptions {
 
 /** Takes a few seconds, and up to 512 MiB of the GPU's memory for as long. */
 export async function measureLimits(device: GPUDevice, { isSoftware, passes }: LimitOptions): Promise<Limits> {
-  const options = { passes, passMs: isSoftware ? 40 : 20 };
+  const options = { passes, passMs: 20 };
   const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
   const fits = (bytes: number) => bytes <= Math.min(maxBufferSize, maxStorageBufferBindingSize);
   const copy: CopyRate[] = [];

@@ -53,7 +53,9 @@ const PATTERN = 'blocks.1.attn.hook_pattern';
 const STREAM = 'blocks.*.hook_resid_post';
 /** Where growth is looked at; and, on hardware, models as a whole. */
 const GROWTH_LENGTHS = [64, 512, 2048];
+const QUICK_GROWTH_LENGTHS = [16, 64];
 const SHAPE_LENGTHS = [64, 512, 1024];
+const GROWTH_BATCHES = [1, 2, 4, 8];
 const GROWTH_LAYERS = [2, 4, 8];
 /** Long runs are few: they vary less. */
 const GROWTH_REPETITIONS = 5;
@@ -155,9 +157,9 @@ export async function measure(
     const what = failed.map(({ name, detail }) => `${name} (${detail})`).join('; ');
     throw new Error(`not timed, because the numbers are wrong: ${what}.`);
   }
-  // A quick benchmark is spared the pipelines of another length.
-  const numericsLengths = quick ? [MAIN_LENGTH] : PROFILED;
-  const numerics = await numericsCases(model, numericsLengths, input);
+  // A quick benchmark is spared what has to compile much.
+  const ofNumerics = { lengths: quick ? [MAIN_LENGTH] : PROFILED, input, products: !quick };
+  const numerics = await numericsCases(model, ofNumerics);
   const squares = quick ? null : await freeMatmulCases(engine, device);
   const sayPeer = (line: string) => progress('checks', 0.5, line);
   const others = await startPeers?.({ hyaline: engine, model, input, say: sayPeer });
@@ -211,7 +213,7 @@ export async function measure(
     captureRatio,
     ratios: [
       ...editRatios(timings),
-      ...numericsRatios(timings, numericsLengths),
+      ...numericsRatios(timings, ofNumerics),
       ...(squares ? freeMatmulRatios(timings) : []),
       ...growthRatios(growth, CIRCUIT_SIZED.name),
     ],
@@ -235,14 +237,13 @@ async function grow(
   { isSoftware, onRound }: { isSoftware: boolean; onRound: (share: number, shape: string) => void },
 ): Promise<{ growth: Growth[]; held: HeldMemory['gpu']; left: string[] }> {
   const few = Math.min(repetitions, GROWTH_REPETITIONS);
-  const small = { shape: CIRCUIT_SIZED, lengths: GROWTH_LENGTHS, layers: GROWTH_LAYERS };
-  const plans: Pick<GrowthOptions, 'shape' | 'lengths' | 'layers'>[] = [
-    quick ? { ...small, lengths: GROWTH_LENGTHS.slice(0, 2), layers: GROWTH_LAYERS.slice(0, 2) } : small,
-  ];
+  const small = { shape: CIRCUIT_SIZED, lengths: GROWTH_LENGTHS, batches: GROWTH_BATCHES, layers: GROWTH_LAYERS };
+  const little = { lengths: QUICK_GROWTH_LENGTHS, batches: [1, 2], layers: [2, 4] };
+  const plans: Omit<GrowthOptions, 'warmUp' | 'repetitions' | 'onRound'>[] = [quick ? { ...small, ...little } : small];
   const isWhole = shapes || (!isSoftware && !quick);
   // 1,024 tokens of it would take a software adapter minutes.
   const lengths = isSoftware ? SHAPE_LENGTHS.slice(0, 1) : SHAPE_LENGTHS;
-  if (isWhole) plans.push({ shape: GPT2_SMALL, lengths, layers: [] });
+  if (isWhole) plans.push({ shape: GPT2_SMALL, lengths, batches: [], layers: [] });
   const growth: Growth[] = [];
   const held: { model: string; bytes: number }[] = [];
   for (const [index, plan] of plans.entries()) {

@@ -23,11 +23,18 @@ export interface NumericsCases {
   destroy(): void;
 }
 
-/** What to time, each compiled and run once. `input` gives tokens of a length. */
+export interface NumericsOptions {
+  readonly lengths: readonly number[];
+  /** Gives tokens of a length. */
+  readonly input: (length: number) => number[];
+  /** Matrix products alone, too. */
+  readonly products: boolean;
+}
+
+/** What to time, each compiled and run once. */
 export async function numericsCases(
   model: Model,
-  lengths: readonly number[],
-  input: (length: number) => number[],
+  { lengths, input, products: withProducts }: NumericsOptions,
 ): Promise<NumericsCases> {
   const cases: Case[] = [];
   const products: Matmuls[] = [];
@@ -39,6 +46,7 @@ export async function numericsCases(
       await model.run(input(tokens), { numerics });
       cases.push({ name, engine, tokens, time: () => elapsedMs(() => model.run(input(tokens), { numerics })) });
     }
+    if (!withProducts) continue;
     for (const [name, numerics, rewrite] of [
       [PRODUCTS, 'fast', AS_IT_IS],
       [PRODUCTS_REPRODUCIBLE, 'reproducible', AS_IT_IS],
@@ -59,10 +67,14 @@ export async function numericsCases(
 }
 
 /** Quotients of turns in the same rounds. */
-export function numericsRatios(timings: readonly Timing[], lengths: readonly number[]): Ratio[] {
+export function numericsRatios(timings: readonly Timing[], { lengths, products }: NumericsOptions): Ratio[] {
   return lengths.flatMap((tokens) => [
     ratioOfTurns(timings, { name: REPRODUCIBLE_RATIO, tokens, below: FAST, above: REPRODUCIBLE }),
-    ratioOfTurns(timings, { name: PRODUCTS_RATIO, tokens, below: PRODUCTS, above: PRODUCTS_REPRODUCIBLE }),
-    ratioOfTurns(timings, { name: ORDER_RATIO, tokens, below: PRODUCTS_UNORDERED, above: PRODUCTS }),
+    ...(products
+      ? [
+          ratioOfTurns(timings, { name: PRODUCTS_RATIO, tokens, below: PRODUCTS, above: PRODUCTS_REPRODUCIBLE }),
+          ratioOfTurns(timings, { name: ORDER_RATIO, tokens, below: PRODUCTS_UNORDERED, above: PRODUCTS }),
+        ]
+      : []),
   ]);
 }

@@ -74,7 +74,7 @@ async function measureHere(say: (progress: Progress) => void): Promise<Benchmark
     await fetch(`${folder}golden.json`)
   ).json();
   const [{ ids, top5 }] = golden.prompts;
-  const repetitions = quick ? 3 : REPETITIONS;
+  const repetitions = quick ? 2 : REPETITIONS;
   const shapes = element<HTMLInputElement>('shapes').checked;
   const warmUp = quick ? 1 : 3;
   const options: MeasureOptions = {
@@ -100,7 +100,7 @@ async function measureHere(say: (progress: Progress) => void): Promise<Benchmark
       load: null,
       versions: { browser: version },
     },
-    [runtimeResult({ runtime: 'chrome', version }, measurement)],
+    [runtimeResult({ runtime: 'page', version }, measurement)],
   );
 }
 

@@ -162,7 +162,8 @@ export interface Measurement {
 }
 
 export interface RuntimeResult extends Omit<Measurement, 'firstLoad'> {
-  readonly runtime: 'chrome' | 'node';
+  /** `page`: a browser that a person measured in. */
+  readonly runtime: 'chrome' | 'node' | 'page';
   /** Of the browser, or of Node. */
   readonly version: string;
   readonly loads: readonly LoadTiming[];

@@ -21,7 +21,7 @@ export interface BenchmarkOptions {
   readonly root: string;
   /** Where the peers' models are, when this is more than a plain clone. */
   readonly shared: string;
-  readonly runtimes: readonly RuntimeResult['runtime'][];
+  readonly runtimes: readonly ('chrome' | 'node')[];
   readonly peers: boolean;
   readonly quick: boolean;
   readonly repetitions: number;

@@ -37,7 +37,7 @@ function readOptions() {
       page: flag,
     },
   });
-  const { runtime, quick, repetitions = quick ? '3' : '25', results, json, from } = values;
+  const { runtime, quick, repetitions = quick ? '2' : '25', results, json, from } = values;
   if (runtime !== undefined && !['chrome', 'node'].includes(runtime)) {
     throw new Error(`there is no runtime "${runtime}". ${USAGE}`);
   }

@@ -36,7 +36,7 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
   expect([code, stderr]).toEqual([0, expect.any(String)]);
   const result: BenchmarkResult = JSON.parse(readFileSync(file, 'utf8'));
 
-  expect(result).toMatchObject({ format: 1, quick: true, repetitions: 3, model: 'circuit-zoo' });
+  expect(result).toMatchObject({ format: 1, quick: true, repetitions: 2, model: 'circuit-zoo' });
   expect(result.date).toMatch(/^\d{4}-\d\d-\d\d$/);
   expect(result.runtimes.map(({ runtime }) => runtime)).toEqual(['chrome', 'node']);
   for (const { adapter, checks, timings, captureRatio, loads, plans, weights, profiles, ...rest } of result.runtimes) {
@@ -67,18 +67,15 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
       'hyaline: 16 runs of one edit each 20',
       'hyaline: run, fast 64',
       'hyaline: run, reproducible 64',
-      'hyaline: matrix products alone 64',
-      'hyaline: matrix products alone, reproducible 64',
-      'hyaline: matrix products alone, in no order 64',
     ]);
     for (const timing of timings) {
-      expect(timing.samples).toHaveLength(3);
+      expect(timing.samples).toHaveLength(2);
       expect(timing.lower).toBeGreaterThan(0);
       expect(timing.median).toBeGreaterThanOrEqual(timing.lower);
       expect(timing.upper).toBeGreaterThanOrEqual(timing.median);
     }
     expect(captureRatio?.median).toBeGreaterThan(0);
-    expect(rest.ratios?.map(({ tokens }) => tokens)).toEqual([16, 128, 20, 64, 64, 64, 512, 512]);
+    expect(rest.ratios?.map(({ tokens }) => tokens)).toEqual([16, 128, 20, 64]);
     for (const { median } of rest.ratios ?? []) expect(median).toBeGreaterThan(0);
     expect(loads.map(({ name }) => name)).toEqual([
       'device',
@@ -107,8 +104,8 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
       expect(flops > 0 || matrixBytes === 0).toBe(true);
     }
     expect(rest.growth?.map(({ kind, at }) => `${kind} ${at}`)).toEqual([
-      ...['prefill 64', 'prefill 512', 'decode 64', 'decode 512'],
-      ...['batch 1', 'batch 2', 'batch 4', 'batch 8', 'layers 2', 'layers 4'],
+      ...['prefill 16', 'prefill 64', 'decode 16', 'decode 64'],
+      ...['batch 1', 'batch 2', 'layers 2', 'layers 4'],
     ]);
     expect(rest.memory?.gpu.map(({ model }) => model)).toEqual(['circuit-zoo', 'circuit-sized']);
     expect(rest.memory?.host).toBeGreaterThan(1e6);
@@ -130,8 +127,8 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
   if (!isDrawn) expect(stdout).toContain('no report: plots: Observable Plot is not installed.');
   else {
     const html = readFileSync(report, 'utf8');
-    expect(html).toMatch(/<h1>Hyaline benchmark, [-\d]+: (fallback adapter )?\S/);
-    expect(html).not.toMatch(/<script|<link|src=|NaN/);
+    expect(html.match(/<h1>.*/)?.[0]).toMatch(/^<h1>Hyaline benchmark, [-\d]+: (fallback adapter )?\S/);
+    expect(html.match(/<script|<link |src=|[(",]NaN[),"]/)).toBeNull(); // it opens from disk, and every mark has a place
     expect(html.match(/<h3>/g)).toHaveLength(2 * 9);
   }
 

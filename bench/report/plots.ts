@@ -14,6 +14,12 @@ export interface Figure {
   readonly picture: HTMLElement | SVGSVGElement;
 }
 
+/** Tableau's ten, and four more: there are more kernels. */
+const KERNEL_COLORS = [
+  ...['#4e79a7', '#f28e2c', '#e15759', '#76b7b2', '#59a14f', '#edc949', '#af7aa1', '#ff9da7', '#9c755f', '#bab0ab'],
+  ...['#2f4b6e', '#1b9e77', '#a6761d', '#666666'],
+];
+
 const WIDTH = 880;
 const STYLE = { fontSize: '12px', background: 'transparent' };
 
@@ -148,7 +154,7 @@ function byKernel(plot: PlotLibrary, { profiles }: RuntimeResult): Figure {
       style: STYLE,
       x: { percent: true, label: '%' },
       y: { label: null },
-      color: { legend: true, scheme: 'paired' },
+      color: { legend: true, range: KERNEL_COLORS },
       marks: [
         plot.barX(
           rows,
