@@ -57,16 +57,35 @@ export async function measureKernels(
         : `a dispatch would take longer than ${SOFTWARE_LONGEST_MS} ms, or the context is shorter`;
       skipped.push(`kernels of ${shape.name} at ${left.join(', ')} rows: ${why}`);
     }
-    const model = await engine.Model.load(drawnModel(shape), { device });
     try {
-      for (const count of rows)
-        kernels.push(...(await kernelsOf(model, { shape, rows: count, context: 0 }, replaying)));
-      if (!quick) kernels.push(...(await kernelsOf(model, { shape, rows: 1, context: CONTEXT }, replaying)));
-    } finally {
-      model.destroy();
+      kernels.push(...(await kernelsOfShape(engine, device, { shape, rows, quick, replaying })));
+    } catch (error) {
+      // The largest may not fit; the others are still worth knowing.
+      skipped.push(`kernels of ${shape.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   return { kernels, skipped };
+}
+
+async function kernelsOfShape(
+  engine: Engine,
+  device: GPUDevice,
+  {
+    shape,
+    rows,
+    quick,
+    replaying,
+  }: { shape: Shape; rows: readonly number[]; quick: boolean; replaying: ReplayOptions },
+): Promise<KernelTiming[]> {
+  const model = await engine.Model.load(drawnModel(shape), { device });
+  try {
+    const kernels: KernelTiming[] = [];
+    for (const count of rows) kernels.push(...(await kernelsOf(model, { shape, rows: count, context: 0 }, replaying)));
+    if (!quick) kernels.push(...(await kernelsOf(model, { shape, rows: 1, context: CONTEXT }, replaying)));
+    return kernels;
+  } finally {
+    model.destroy();
+  }
 }
 
 /** Rows whose largest product takes less than the longest time, if it reaches a tenth of the limit. */

@@ -1,4 +1,4 @@
-// The benchmark in Node alone, with shares of kernels, from a pack: no browser, no peers. Writes benchmark.json into the folder that is
+// The benchmark in Node alone, from a pack: no browser, no peers. Writes benchmark.json into the folder that is
 // given. `--quick`: few repetitions.
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,9 +12,10 @@ await runBenchmark({
   shared: root,
   runtimes: ['node'],
   peers: false,
-  profile: true,
   quick,
   repetitions: quick ? 3 : 25,
+  shapes: false,
+  results: false,
   json: join(folder, 'benchmark.json'),
 });
 process.exit(process.exitCode ?? 0);
