@@ -34,67 +34,72 @@ export interface KernelOptions {
 export async function measureKernels(
   engine: Engine,
   device: GPUDevice,
-  { limits, isSoftware, quick, onShape }: KernelOptions,
+  options: KernelOptions,
 ): Promise<{ kernels: KernelTiming[]; skipped: string[] }> {
-  const kernels: KernelTiming[] = [];
-  const skipped: string[] = [];
-  const shapes = quick ? [CIRCUIT_SIZED] : isSoftware ? SOFTWARE_SHAPES : SHAPES;
+  const { isSoftware, quick, onShape } = options;
   const replaying = { passes: quick ? 2 : isSoftware ? 5 : 9, passMs: isSoftware ? 20 : 10 };
-  const left = SHAPES.filter((shape) => !shapes.includes(shape)).map(({ name }) => name);
-  if (left.length > 0) skipped.push(`kernels of ${left.join(', ')}: ${quick ? 'a quick run' : 'a software adapter'}`);
-  for (const [done, whole] of shapes.entries()) {
-    onShape(done, shapes.length, whole.name);
-    const shape = { ...whole, nLayers: 1 };
-    if (isSoftware && shape.dVocab > SOFTWARE_VOCABULARY) {
-      skipped.push(`the vocabulary of ${shape.name}: ${SOFTWARE_VOCABULARY} tokens instead of ${shape.dVocab}`);
-      shape.dVocab = SOFTWARE_VOCABULARY;
-    }
-    const rows = rowsOf(shape, { limits, isSoftware }).filter((count) => !quick || count === 64);
-    const left = ROWS.filter((count) => !rows.includes(count));
-    if (left.length > 0) {
-      const why = quick
-        ? 'a quick run'
-        : `a dispatch would take longer than ${SOFTWARE_LONGEST_MS} ms, or the context is shorter`;
-      skipped.push(`kernels of ${shape.name} at ${left.join(', ')} rows: ${why}`);
-    }
+  const { plans, skipped } = planKernels(options);
+  const kernels: KernelTiming[] = [];
+  for (const [done, plan] of plans.entries()) {
+    onShape(done, plans.length, plan.shape.name);
     try {
-      kernels.push(...(await kernelsOfShape(engine, device, { shape, rows, quick, replaying })));
+      kernels.push(...(await kernelsOfShape(engine, device, { ...plan, replaying })));
     } catch (error) {
       // The largest may not fit; the others are still worth knowing.
-      skipped.push(`kernels of ${shape.name}: ${error instanceof Error ? error.message : String(error)}`);
+      skipped.push(`kernels of ${plan.shape.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   return { kernels, skipped };
 }
 
+/** One block of a shape, the rows to time it with, and whether also behind a context. */
+interface KernelPlan {
+  readonly shape: Shape;
+  readonly rows: readonly number[];
+  readonly withContext: boolean;
+}
+
+/** Everything on hardware; elsewhere what takes bearable time, with a sentence for what is left out. */
+export function planKernels({ limits, isSoftware, quick }: Omit<KernelOptions, 'onShape'>): {
+  plans: KernelPlan[];
+  skipped: string[];
+} {
+  const shapes = quick ? [CIRCUIT_SIZED] : isSoftware ? SOFTWARE_SHAPES : SHAPES;
+  const why = quick ? 'a quick run' : 'a software adapter';
+  const others = SHAPES.filter((shape) => !shapes.includes(shape)).map(({ name }) => name);
+  const skipped = others.length > 0 ? [`kernels of ${others.join(', ')}: ${why}`] : [];
+  const plans = shapes.map((whole) => {
+    const cut = isSoftware && whole.dVocab > SOFTWARE_VOCABULARY;
+    const shape = { ...whole, nLayers: 1, ...(cut && { dVocab: SOFTWARE_VOCABULARY }) };
+    if (cut) skipped.push(`the vocabulary of ${shape.name}: ${shape.dVocab} tokens instead of ${whole.dVocab}`);
+    const takes = (rows: number) => !isSoftware || longestMs(shape, rows, limits) < SOFTWARE_LONGEST_MS;
+    const rows = quick ? [64] : ROWS.filter((rows) => rows <= shape.nCtx && takes(rows));
+    const left = ROWS.filter((count) => !rows.includes(count));
+    const tooLong = `a dispatch would take longer than ${SOFTWARE_LONGEST_MS} ms`;
+    if (left.length > 0) skipped.push(`kernels of ${shape.name} at ${left.join(', ')} rows: ${quick ? why : tooLong}`);
+    return { shape, rows, withContext: !quick };
+  });
+  return { plans, skipped };
+}
+
+/** Of its largest product, if it reaches a tenth of the limit. */
+const longestMs = ({ dModel, dMlp, dVocab }: Shape, rows: number, limits: Limits) =>
+  (2 * rows * dModel * Math.max(dMlp, dVocab)) / (0.1e6 * limits.fma.median);
+
 async function kernelsOfShape(
   engine: Engine,
   device: GPUDevice,
-  {
-    shape,
-    rows,
-    quick,
-    replaying,
-  }: { shape: Shape; rows: readonly number[]; quick: boolean; replaying: ReplayOptions },
+  { shape, rows, withContext, replaying }: KernelPlan & { replaying: ReplayOptions },
 ): Promise<KernelTiming[]> {
   const model = await engine.Model.load(drawnModel(shape), { device });
   try {
     const kernels: KernelTiming[] = [];
     for (const count of rows) kernels.push(...(await kernelsOf(model, { shape, rows: count, context: 0 }, replaying)));
-    if (!quick) kernels.push(...(await kernelsOf(model, { shape, rows: 1, context: CONTEXT }, replaying)));
+    if (withContext) kernels.push(...(await kernelsOf(model, { shape, rows: 1, context: CONTEXT }, replaying)));
     return kernels;
   } finally {
     model.destroy();
   }
-}
-
-/** Rows whose largest product takes less than the longest time, if it reaches a tenth of the limit. */
-function rowsOf(
-  { nCtx, dModel, dMlp, dVocab }: Shape,
-  { limits, isSoftware }: Pick<KernelOptions, 'limits' | 'isSoftware'>,
-) {
-  const longestMs = (rows: number) => (2 * rows * dModel * Math.max(dMlp, dVocab)) / (0.1e6 * limits.fma.median);
-  return ROWS.filter((rows) => rows <= nCtx && (!isSoftware || longestMs(rows) < SOFTWARE_LONGEST_MS));
 }
 
 interface Setting {

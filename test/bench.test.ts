@@ -7,7 +7,7 @@ import { checkLogits, checkSameBits } from '../bench/checks.ts';
 import { formatResult } from '../bench/format.ts';
 import { growthRatios } from '../bench/growth.ts';
 import { interleave } from '../bench/interleave.ts';
-import { kernelRates, work } from '../bench/kernels.ts';
+import { kernelRates, planKernels, work } from '../bench/kernels.ts';
 import { WITHOUT_ORDER } from '../bench/matmuls.ts';
 import { tokensOfLength } from '../bench/measure.ts';
 import { quartiles, ratioQuartiles } from '../bench/quartiles.ts';
@@ -179,6 +179,30 @@ describe('kernels', () => {
       });
     },
   );
+
+  test('hardware times everything; a software adapter what it does in bearable time, and says what it leaves out', () => {
+    const hardware = planKernels({ limits, isSoftware: false, quick: false });
+    expect(hardware.skipped).toEqual([]);
+    expect(hardware.plans.map(({ shape, rows }) => [shape.name, rows.length])).toEqual([
+      ['circuit-sized', 4],
+      ['GPT-2 small', 4],
+      ['GPT-2 medium', 4],
+      ['Pythia-160M', 4],
+      ['Llama-3.2-1B', 4],
+    ]);
+    // 64 rows by 768 × 3,072 at a tenth of 20 GFLOP/s are 151 ms, 512 rows are 1.2 s.
+    const software = planKernels({ limits: { ...limits, fma: rate(20) }, isSoftware: true, quick: false });
+    expect(software.plans.map(({ shape, rows }) => [shape.name, rows])).toEqual([
+      ['circuit-sized', [1, 64, 512]],
+      ['GPT-2 small', [1, 64]],
+    ]);
+    expect(software.skipped).toEqual([
+      'kernels of GPT-2 medium, Pythia-160M, Llama-3.2-1B: a software adapter',
+      'kernels of circuit-sized at 1024 rows: a dispatch would take longer than 200 ms',
+      'the vocabulary of GPT-2 small: 2048 tokens instead of 50257',
+      'kernels of GPT-2 small at 512, 1024 rows: a dispatch would take longer than 200 ms',
+    ]);
+  });
 
   test('the order of sums can be taken out of the text of a matrix product, whatever its tile', () => {
     for (const pos of [1, 64]) {
