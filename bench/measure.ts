@@ -57,8 +57,9 @@ const QUICK_GROWTH_LENGTHS = [16, 64];
 const SHAPE_LENGTHS = [64, 512, 1024];
 const GROWTH_BATCHES = [1, 2, 4, 8];
 const GROWTH_LAYERS = [2, 4, 8];
-/** Long runs are few: they vary less. */
+/** Long runs are few: they vary less. So are single operations, of which there are many. */
 const GROWTH_REPETITIONS = 5;
+const OPERATION_REPETITIONS = 10;
 
 export const RUN = 'run';
 export const RUN_KEEPING_ALL = 'run, everything captured';
@@ -166,15 +167,15 @@ export async function measure(
 
   // In rounds of their own: a model keeps the plans of its last 16 kinds of run, and everything here has to be warm.
   const timings: Timing[] = [];
-  for (const [part, group] of [
-    ['runs', [...ownCases(engine, model, input), ...(others?.runs ?? [])]],
-    ['edits', [...edits.cases, ...(others?.decodes ?? [])]],
-    ['numerics', [...numerics.cases, ...(squares?.cases ?? [])]],
-    ['operations', others?.operations ?? []],
+  for (const [part, group, rounds] of [
+    ['runs', [...ownCases(engine, model, input), ...(others?.runs ?? [])], repetitions],
+    ['edits', [...edits.cases, ...(others?.decodes ?? [])], repetitions],
+    ['numerics', [...numerics.cases, ...(squares?.cases ?? [])], repetitions],
+    ['operations', others?.operations ?? [], Math.min(repetitions, OPERATION_REPETITIONS)],
   ] as const) {
     if (group.length === 0) continue;
-    const onRound = (done: number) => progress(part, done / repetitions, `round ${done} of ${repetitions}`);
-    timings.push(...(await interleave(group, { warmUp, repetitions, onRound })));
+    const onRound = (done: number) => progress(part, done / rounds, `round ${done} of ${rounds}`);
+    timings.push(...(await interleave(group, { warmUp, repetitions: rounds, onRound })));
   }
   const samples = (name: string) =>
     timings.find((timing) => timing.engine === 'hyaline' && timing.name === name && timing.tokens === MAIN_LENGTH)

@@ -1,15 +1,19 @@
-// RESULTS.md: each result's table stands between two marks, which name its file. `npm run bench -- --results` writes the part between
+// RESULTS.md: each result's findings and table stand between two marks, which name its file. `npm run bench -- --results` writes the part between
 // them; what is said around it is written by hand.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatResult } from './format.ts';
 import type { BenchmarkResult } from './result.ts';
+import { summary } from './summary.ts';
 
 const PART = /<!-- result: (\S+\.json) -->\n[\s\S]*?<!-- end of result -->/g;
 
 /** The marks and what is between them. */
 export function resultPart(file: string, result: BenchmarkResult): string {
-  return `<!-- result: ${file} -->\n\`results/${file}\`\n\n\`\`\`text\n${formatResult(result)}\n\`\`\`\n<!-- end of result -->`;
+  const sentences = summary(result).map((sentence) => `- ${sentence}`);
+  const table = ['```text', formatResult(result), '```'];
+  const source = `\`results/${file}\`; load averages include the benchmark itself, and ratios are of turns in the same rounds.`;
+  return [`<!-- result: ${file} -->`, ...sentences, '', source, '', ...table, '<!-- end of result -->'].join('\n');
 }
 
 /** The files whose tables the page shows, each with its part as it stands there. */

@@ -39,6 +39,7 @@ type Job = Omit<MeasureOptions, 'model'>;
 export async function runBenchmark(options: BenchmarkOptions): Promise<void> {
   const { root, quick, repetitions, shapes } = options;
   const before = loadavg()[0];
+  const start = performance.now();
   const job: Job = {
     golden: readGolden(root),
     hardware: process.env.HYALINE_ADAPTER === 'hardware',
@@ -71,7 +72,8 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<void> {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
   console.log(formatResult(result));
-  console.log(`\nwritten: ${relative(process.cwd(), file)}`);
+  console.log(`\nmeasured in ${((performance.now() - start) / 60_000).toFixed(1)} minutes`);
+  console.log(`written: ${relative(process.cwd(), file)}`);
   if (options.results) {
     updateResultsPage(root, basename(file), result);
     console.log('written: bench/RESULTS.md');

@@ -137,7 +137,7 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
   expect(stdout).toContain('other engines: not run: not asked for (--peers)');
   const printedAgain = await bench(['--from', file]);
   expect(printedAgain.code).toBe(0);
-  expect(stdout.split('\nwritten: ')[0].trim()).toBe(printedAgain.stdout.trim());
+  expect(stdout.split('\nmeasured in ')[0].trim()).toBe(printedAgain.stdout.trim());
 }, 300_000);
 
 test('wrong options are named before anything is measured', async () => {

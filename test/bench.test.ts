@@ -15,6 +15,7 @@ import { requirements } from '../bench/requirements.ts';
 import type { BenchmarkResult, KernelTiming, Limits } from '../bench/result.ts';
 import { resultPart, shownResults, withResult } from '../bench/results_page.ts';
 import { CIRCUIT_SIZED, drawnModel, LLAMA_1B } from '../bench/shapes.ts';
+import { summary } from '../bench/summary.ts';
 import { parseConfig } from '../src/engine/architectures/index.ts';
 import { weightSpecs } from '../src/engine/config.ts';
 import { kernelSource } from '../src/kernels/kernel.ts';
@@ -344,6 +345,36 @@ test('the table shows the fingerprint of an adapter where there is one, and resu
   const lines = formatResult(taken).split('\n');
   expect(lines.filter((text) => text === line)).toHaveLength(result.runtimes.length);
   expect(lines.filter((text) => text !== line).join('\n')).toBe(formatResult(bare));
+});
+
+test('the summary says what was measured and nothing else', () => {
+  const [file] = readdirSync(join(bench, 'results')).filter((name) => name.endsWith('.json'));
+  const whole: BenchmarkResult = JSON.parse(readFileSync(join(bench, 'results', file), 'utf8'));
+  const timing = (engine: string, name: string, tokens: number, median: number) => {
+    return { engine, name, tokens, samples: [], ...rate(median) };
+  };
+  const runtime = {
+    ...whole.runtimes[0],
+    ...{ captureRatio: null, ratios: [], loads: [], profiles: [], timings: [timing('hyaline', 'run', 64, 12.345)] },
+    ...{ limits: undefined, kernels: undefined, growth: undefined },
+  };
+  const bare = { ...whole, requirements: [], runtimes: [runtime] };
+  expect(summary(bare)).toEqual(['A run of 64 tokens takes 12.3 ms.']);
+  const missed = { name: 'speed', limit: 1, value: 2, unit: '×', met: false };
+  const others = [timing('hyaline', 'run', 1, 2), timing('other', 'run', 1, 3), timing('other', 'run', 64, 24.69)];
+  const more = {
+    ...bare,
+    requirements: [missed, { ...missed, met: true }],
+    runtimes: [
+      { ...runtime, limits, kernels: [kernel(0.2, {}), kernel(0.4, {})], timings: [...runtime.timings, ...others] },
+    ],
+  };
+  expect(summary(more)).toEqual([
+    '**1 of 2 requirements are not met**: speed.',
+    'A run of 64 tokens takes 12.3 ms.',
+    'other takes 1.5 to 2 times our time at runs.',
+    'The adapter copies 10 GB/s and does 100 GFLOP/s of multiply-adds; products of one row reach 25 % to 50 % of that.',
+  ]);
 });
 
 describe('RESULTS.md', () => {

@@ -4,7 +4,7 @@ import { kernelRates } from '../kernels.ts';
 import { copyBandwidth } from '../limits.ts';
 import { RUN } from '../measure.ts';
 import { DECODE, GENERATE } from '../measure_edits.ts';
-import type { Growth, Limits, RuntimeResult } from '../result.ts';
+import type { Growth, Limits, RuntimeResult, Timing } from '../result.ts';
 import type { PlotLibrary } from './plot_library.ts';
 
 export interface Figure {
@@ -26,8 +26,24 @@ const STYLE = { fontSize: '12px', background: 'transparent' };
 /** Every figure that there are numbers for. */
 export function drawPlots(plot: PlotLibrary, result: RuntimeResult): Figure[] {
   const { limits } = result;
+  const { timings } = result;
+  const models = [RUN, DECODE, GENERATE];
+  const engines = 'Medians and quartiles in milliseconds of wall time, in turns. Left is better.';
+  const isPeers = ({ engine }: Timing) => engine !== 'hyaline';
+  const operations = new Set(
+    timings.filter((timing) => isPeers(timing) && !models.includes(timing.name)).map(({ name }) => name),
+  );
   return [
-    againstPeers(plot, result),
+    ...timesByEngine(plot, timings, {
+      title: 'Time of a run and of a token',
+      caption: `A run of so many tokens, a token behind so many others. ${engines}`,
+      isShown: ({ name }) => models.includes(name),
+    }),
+    ...timesByEngine(plot, timings, {
+      title: 'Single operations',
+      caption: `Of so many rows, with the result on the CPU. ${engines}`,
+      isShown: ({ name }) => operations.has(name),
+    }),
     ...(limits && result.kernels?.length ? [roofline(plot, result, limits), shares(plot, result, limits)] : []),
     ...(result.profiles.length > 0 ? [byKernel(plot, result)] : []),
     ...growthFigures(plot, result),
@@ -37,19 +53,22 @@ export function drawPlots(plot: PlotLibrary, result: RuntimeResult): Figure[] {
 
 const ms = (value: number) => `${value.toPrecision(3)} ms`;
 
-function againstPeers(plot: PlotLibrary, { timings }: RuntimeResult): Figure {
-  const rows = timings
-    .filter(({ name }) => [RUN, DECODE, GENERATE].includes(name))
-    .map((timing) => ({ ...timing, what: `${timing.name}, ${timing.tokens}` }));
+/** Medians and quartiles by engine: those rows that `isShown`. */
+function timesByEngine(
+  plot: PlotLibrary,
+  timings: readonly Timing[],
+  { title, caption, isShown }: Omit<Figure, 'picture'> & { isShown: (timing: Timing) => boolean },
+): Figure[] {
+  const rows = timings.filter(isShown).map((timing) => ({ ...timing, what: `${timing.name}, ${timing.tokens}` }));
+  if (rows.length === 0) return [];
   const whats = [...new Set(rows.map(({ what }) => what))];
-  return {
-    title: 'Time of a run and of a token',
-    caption:
-      'Median and quartiles in milliseconds of wall time, in turns: a run of so many tokens, a token behind so many others. Left is better.',
+  const figure = {
+    title,
+    caption,
     picture: plot.plot({
       width: WIDTH,
       height: 60 + 34 * whats.length,
-      marginLeft: 170,
+      marginLeft: 230,
       style: STYLE,
       x: { type: 'log', grid: true, label: 'ms' },
       y: { domain: whats, label: null },
@@ -66,6 +85,7 @@ function againstPeers(plot: PlotLibrary, { timings }: RuntimeResult): Figure {
       ],
     }),
   };
+  return [figure];
 }
 
 /** Kernels with what each reaches; `name` says which it is. */

@@ -1,6 +1,7 @@
 // The report: a result as one HTML page that opens from disk. It has no scripts and loads nothing; the plots are pictures by now.
 import { formatHead, formatRequirements, formatRuntime, whereItRan } from '../format.ts';
 import type { BenchmarkResult } from '../result.ts';
+import { summary } from '../summary.ts';
 import type { PlotLibrary } from './plot_library.ts';
 import { drawPlots, type Figure } from './plots.ts';
 import REPORT_STYLE from './report.css?raw';
@@ -47,7 +48,13 @@ ${figures}
 </details>
 </section>`;
   });
+  const findings = summary(result).map(
+    (sentence) => `<li>${escaped(sentence).replace(/\*\*(.*?)\*\*/g, '<strong>$1</strong>')}</li>`,
+  );
   return `<pre>${escaped(formatHead(result).join('\n'))}</pre>
+<ul>
+${findings.join('\n').replace(/`(.*?)`/g, '<code>$1</code>')}
+</ul>
 <pre>${escaped(formatRequirements(result).join('\n'))}</pre>
 ${runtimes.join('\n')}`;
 }
