@@ -19,6 +19,7 @@ import {
   type Task,
 } from './peers_tasks.ts';
 import { startTensorFlow } from './peers_tensorflow.ts';
+import { startTransformers } from './peers_transformers.ts';
 import type { Check, Peer } from './result.ts';
 
 type Model = Hyaline.Model;
@@ -43,6 +44,8 @@ export interface Engine {
 export interface PeerFiles {
   /** `node_modules/` of this folder. */
   readonly modules: string;
+  /** The model's config.json. */
+  readonly config: string;
   /** The model as exported by PyTorch, where there is such a file: what our own ONNX is compared with. */
   readonly onnx: string | null;
 }
@@ -79,11 +82,10 @@ type Starter = readonly [
 const STARTERS: readonly Starter[] = [
   ['onnxruntime-web WebGPU', (files, model) => startOnnxRuntime('webgpu', files, model), true],
   ['onnxruntime-web WASM', (files, model) => startOnnxRuntime('wasm', files, model), false],
+  ['transformers.js WebGPU', startTransformers, true],
   ['jax-js WebGPU', startJax, true],
   ['tfjs WebGPU', startTensorFlow, true],
 ];
-
-export const PEER_NAMES: readonly string[] = STARTERS.map(([name]) => name);
 
 /** Operations at the model's shapes, and a square product, once and eight times in a row. */
 function operationTasks({ config: { dModel, dMlp, dVocabOut, nHeads } }: Model, rows: number): OperationTask[] {

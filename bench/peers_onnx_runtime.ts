@@ -72,7 +72,8 @@ export async function startOnnxRuntime(
 
 let protobuf: Promise<Protobuf> | undefined;
 
-async function loadProtobuf(modules: string): Promise<Protobuf> {
+/** The library for ONNX's file format, once. */
+export async function loadProtobuf(modules: string): Promise<Protobuf> {
   protobuf ??= loadScript(`${modules}protobufjs/dist/light/protobuf.min.js`).then(
     () => (globalThis as unknown as { protobuf: Protobuf }).protobuf,
   );

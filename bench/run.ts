@@ -256,5 +256,9 @@ function peerFiles({ shared, peers }: BenchmarkOptions, url: string): PeerFiles 
   if (!peers) return null;
   const onnx = join(shared, 'peers', `${MODEL}.onnx`);
   const onnxUrl = `${url}@fs/${onnx.replaceAll('\\', '/').replace(/^\//, '')}`;
-  return { modules: `${url}bench/node_modules/`, onnx: existsSync(onnx) ? onnxUrl : null };
+  return {
+    modules: `${url}bench/node_modules/`,
+    config: `${url}models/${MODEL}/config.json`,
+    onnx: existsSync(onnx) ? onnxUrl : null,
+  };
 }
