@@ -175,7 +175,8 @@ export async function measure(
   ] as const) {
     if (group.length === 0) continue;
     const onRound = (done: number) => progress(part, done / rounds, `round ${done} of ${rounds}`);
-    timings.push(...(await interleave(group, { warmUp, repetitions: rounds, onRound })));
+    const measured = await interleave(group, { warmUp, repetitions: rounds, onRound });
+    timings.push(...measured.filter(({ engine, samples }) => engine === 'hyaline' || samples.every(Number.isFinite)));
   }
   const samples = (name: string) =>
     timings.find((timing) => timing.engine === 'hyaline' && timing.name === name && timing.tokens === MAIN_LENGTH)
@@ -223,7 +224,7 @@ export async function measure(
     plans,
     weights,
     memory,
-    peers: others?.peers ?? [],
+    peers: others?.peers() ?? [],
     profiles,
     profileProblem: hasTimestamps ? null : 'the adapter has no timestamp queries',
     skipped,

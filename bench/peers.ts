@@ -59,7 +59,8 @@ export interface PeerModel {
 
 /** Cases by the rounds that they belong to: with our runs, with our decoding, or on their own. */
 export interface PeerCases {
-  readonly peers: readonly Peer[];
+  /** What became of each engine; to be asked after everything was timed. */
+  readonly peers: () => readonly Peer[];
   readonly runs: readonly Case[];
   readonly decodes: readonly Case[];
   readonly operations: readonly Case[];
@@ -110,99 +111,156 @@ function operationTasks({ config: { dModel, dMlp, dVocabOut, nHeads } }: Model, 
 
 const ROWS = 64;
 
+/** An engine that does not answer for so long is not waited for: the first result of one on a software adapter takes up to a minute. */
+const PATIENCE_MS = 5 * 60_000;
+
 /**
  * Starts every engine and makes it ready for every task that it can do.
  * @throws Error where our own kernels are wrong: then there is nothing to compare with
  */
-export async function peerCases(files: PeerFiles, context: PeerContext): Promise<PeerCases> {
-  const { hyaline, model, input, say } = context;
+export async function peerCases(files: PeerFiles, { hyaline, model, input, say }: PeerContext): Promise<PeerCases> {
   say('peers: float64 results');
   const weights = await readWeights(model);
   const work = { lengths: LENGTHS, contexts: CONTEXTS, decoded: DECODED, input, names: { run: RUN, decode: DECODE } };
   const ofModel = await modelTasks(hyaline, model, weights, work);
   const operations = operationTasks(model, ROWS);
-  const prepared: Prepared[] = [];
-  const cases: { readonly kind: Task['kind']; readonly timed: Case }[] = [];
-
-  const take = async (engine: Engine, tasks: readonly Task[]) => {
-    const checks: Check[] = [];
-    const problems: string[] = [];
-    for (const task of tasks) {
-      const prepare = engine.prepare[task.kind] as ((task: Task) => Promise<Prepared>) | undefined;
-      if (!prepare) continue;
-      const what = `${task.name}, ${task.tokens} rows`;
-      try {
-        const ready = await prepare(task);
-        prepared.push(ready);
-        const check = task.check(await ready.run());
-        checks.push(check);
-        if (!check.passed) throw new Error(`wrong: ${check.detail}`);
-        const time = async () => (await elapsedMs(ready.run)) / task.count;
-        cases.push({ kind: task.kind, timed: { name: task.name, engine: engine.name, tokens: task.tokens, time } });
-      } catch (error) {
-        problems.push(`${what}: ${reason(error)}`);
-      }
-    }
-    return { checks, problems };
-  };
-
-  const own = await take(ownKernels(model.device), operations);
+  const own = new Contender('hyaline');
+  await own.take(ownKernels(model.device), operations);
   if (own.problems.length > 0) throw new Error(`our kernels are wrong: ${own.problems.join('; ')}.`);
-  const adapter = hyaline.describeAdapter(model.device);
-  const peers: Peer[] = [];
+
+  const peers: Contender[] = [];
   for (const [name, start, onAdapter] of STARTERS) {
     say(`peer: ${name}`);
+    const peer = new Contender(name);
+    peers.push(peer);
     try {
-      const { engine, elsewhere } = await onSameAdapter(adapter, () =>
+      const ours = onAdapter ? hyaline.describeAdapter(model.device) : null;
+      const engine = await onSameAdapter(ours, () =>
         start(files, { config: model.config, weights, device: model.device }),
       );
-      if (onAdapter && elsewhere) throw new Error(`it runs on another adapter: ${elsewhere}`);
-      const { checks, problems } = await take(engine, [...ofModel, ...operations]);
-      if (engine.exported) checks.push(await checkExported(engine.exported, ofModel));
-      const notRun = problems.length === 0 ? null : problems.join('; ');
-      peers.push({ name: engine.name, version: engine.version, notRun, checks });
+      await peer.take(engine, [...ofModel, ...operations]);
     } catch (error) {
-      peers.push({ name, version: null, notRun: reason(error), checks: [] });
+      peer.problems.push(reason(error));
     }
   }
-  const of = (...kinds: readonly Task['kind'][]) =>
-    cases.filter(({ kind }) => kinds.includes(kind)).map(({ timed }) => timed);
+  const of = (...kinds: readonly Task['kind'][]) => [own, ...peers].flatMap((contender) => contender.casesOf(kinds));
   return {
-    peers,
+    peers: () => peers.map((peer) => peer.report()),
     runs: of('run'),
     decodes: of('decode'),
     operations: of('product', 'softmax', 'norm'),
     destroy() {
-      for (const { destroy } of prepared) destroy();
+      for (const contender of [own, ...peers]) contender.destroy();
     },
   };
 }
 
-/** The longest run, with the other file: both files' logits are within the same limit of float64, so within twice that of each other. */
-async function checkExported(exported: NonNullable<Engine['exported']>, tasks: readonly Task[]): Promise<Check> {
-  const runs = tasks.filter((task): task is RunTask => task.kind === 'run');
-  const task = runs.reduce((longest, other) => (other.tokens > longest.tokens ? other : longest));
-  const { run, destroy } = await exported(task);
-  const check = task.check(await run());
-  destroy();
-  return { ...check, name: `${check.name}, from the file that PyTorch exported` };
+/** One engine in the benchmark: what it is ready for, what was checked, and what went wrong, which is never an exception. */
+class Contender {
+  readonly problems: string[] = [];
+  private readonly checks: Check[] = [];
+  private readonly prepared: Prepared[] = [];
+  private readonly cases: { readonly kind: Task['kind']; readonly timed: Case }[] = [];
+  private name: string;
+  private version: string | null = null;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** Each task that the engine has operations for is done once and checked; what is right can be timed. */
+  async take(engine: Engine, tasks: readonly Task[]): Promise<void> {
+    this.name = engine.name;
+    this.version = engine.version;
+    for (const task of tasks) {
+      const prepare = engine.prepare[task.kind] as ((task: Task) => Promise<Prepared>) | undefined;
+      if (!prepare) continue;
+      const ready = await this.tryOut(task, '', () => prepare(task));
+      if (ready) this.cases.push({ kind: task.kind, timed: this.caseOf(task, ready) });
+    }
+    const { exported } = engine;
+    const runs = tasks.filter((task): task is RunTask => task.kind === 'run');
+    if (!exported || runs.length === 0) return;
+    const longest = runs.reduce((longest, other) => (other.tokens > longest.tokens ? other : longest));
+    await this.tryOut(longest, ', from the file that PyTorch exported', () => exported(longest));
+  }
+
+  /** What is ready, or null where it failed or is wrong. */
+  private async tryOut(task: Task, what: string, prepare: () => Promise<Prepared>): Promise<Prepared | null> {
+    try {
+      const ready = await inTime(prepare());
+      this.prepared.push(ready);
+      const { name, passed, detail } = task.check(await inTime(ready.run()));
+      this.checks.push({ name: `${name}${what}`, passed, detail });
+      if (!passed) throw new Error(`wrong: ${detail}`);
+      return ready;
+    } catch (error) {
+      this.problems.push(`${task.name} of ${task.tokens}${what}: ${reason(error)}`);
+      return null;
+    }
+  }
+
+  /** Once it has failed in a round it has no time in any other, and no row. */
+  private caseOf(task: Task, { run }: Prepared): Case {
+    let hasFailed = false;
+    const time = async () => {
+      if (hasFailed) return Number.NaN;
+      try {
+        return (await elapsedMs(() => inTime(run()))) / task.count;
+      } catch (error) {
+        hasFailed = true;
+        this.problems.push(`${task.name} of ${task.tokens}, while it was timed: ${reason(error)}`);
+        return Number.NaN;
+      }
+    };
+    return { name: task.name, engine: this.name, tokens: task.tokens, time };
+  }
+
+  casesOf(kinds: readonly Task['kind'][]): Case[] {
+    return this.cases.filter(({ kind }) => kinds.includes(kind)).map(({ timed }) => timed);
+  }
+
+  report(): Peer {
+    const { name, version, checks, problems } = this;
+    return { name, version, checks, notRun: problems.length === 0 ? null : problems.join('; ') };
+  }
+
+  destroy(): void {
+    for (const { destroy } of this.prepared) destroy();
+  }
 }
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0];
 
-/** Starts an engine and looks at the adapters that it asks for: in words, one that is not ours, or null. */
-async function onSameAdapter(ours: Hyaline.AdapterDescription, start: () => Promise<Engine>) {
+function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${PATIENCE_MS / 60_000} minutes`)), PATIENCE_MS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Starts an engine and looks at the adapters that it is given. `ours` is null for one that computes without.
+ * @throws Error where one is not ours, or where it asks for none
+ */
+async function onSameAdapter(ours: Hyaline.AdapterDescription | null, start: () => Promise<Engine>): Promise<Engine> {
+  if (!ours) return inTime(start());
   const { gpu } = navigator;
   const request = gpu.requestAdapter;
-  let elsewhere: string | null = null;
+  const given: string[] = [];
+  const inWords = ({ vendor, architecture }: { vendor: string; architecture: string }) => `${vendor} ${architecture}`;
   gpu.requestAdapter = async (options) => {
     const adapter = await request.call(gpu, options);
-    const { vendor = '', architecture = '' } = adapter?.info ?? {};
-    if (vendor !== ours.vendor || architecture !== ours.architecture) elsewhere = `${vendor} ${architecture}`.trim();
+    if (adapter) given.push(inWords(adapter.info));
     return adapter;
   };
   try {
-    return { engine: await start(), elsewhere };
+    const engine = await inTime(start());
+    const other = given.find((adapter) => adapter !== inWords(ours));
+    if (other !== undefined) throw new Error(`it runs on another adapter: ${other}`);
+    if (given.length === 0) throw new Error('it asked for no adapter, so nobody knows where it runs');
+    return engine;
   } finally {
     gpu.requestAdapter = request;
   }
