@@ -59,6 +59,7 @@ function timesByEngine(
   timings: readonly Timing[],
   { title, caption, isShown }: Omit<Figure, 'picture'> & { isShown: (timing: Timing) => boolean },
 ): Figure[] {
+  const domain = [...new Set(timings.map(({ engine }) => engine))]; // an engine has one colour in every figure
   const rows = timings.filter(isShown).map((timing) => ({ ...timing, what: `${timing.name}, ${timing.tokens}` }));
   if (rows.length === 0) return [];
   const whats = [...new Set(rows.map(({ what }) => what))];
@@ -72,7 +73,7 @@ function timesByEngine(
       style: STYLE,
       x: { type: 'log', grid: true, label: 'ms' },
       y: { domain: whats, label: null },
-      color: { legend: true },
+      color: { legend: true, domain },
       marks: [
         plot.link(rows, { x1: 'lower', x2: 'upper', y: 'what', stroke: 'engine', strokeWidth: 2 }),
         plot.dot(rows, {
