@@ -176,6 +176,7 @@ function formatGrowth({ growth = [] }: RuntimeResult): string[] {
   const whats: Readonly<Record<Growth['kind'], (at: number) => [string, string]>> = {
     prefill: (at) => [`a run of ${at} tokens`, figures(at)],
     decode: (at) => [`a token behind ${at}`, '1'],
+    generate: (at) => [`a token generated behind ${at}`, '1'],
     batch: (at) => [`a run of ${at} × 64 tokens`, figures(64 * at)],
     layers: (at) => [`a run of 64 tokens, ${at} layers`, '64'],
   };

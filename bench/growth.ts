@@ -2,6 +2,7 @@
 // with drawn weights, because the embedded one's context ends too early.
 import type * as Hyaline from '../src/index.ts';
 import { type Case, elapsedMs, interleave } from './interleave.ts';
+import { generateMs } from './measure_edits.ts';
 import { ratioQuartiles } from './quartiles.ts';
 import type { Growth, Ratio } from './result.ts';
 import { drawnModel, type Shape } from './shapes.ts';
@@ -11,6 +12,7 @@ type Model = Hyaline.Model;
 
 /** Tokens decoded in a row for one sample, which is their mean. */
 const DECODED = 4;
+const GENERATED = 16;
 /** Rows of each batch, and the prompt of each depth. */
 const SHORT = 64;
 
@@ -51,6 +53,9 @@ export async function measureGrowth(
       await model.run(drawnTokens(model, context), { keyValueCache });
       cases.push({ kind: 'decode', at: context, time: timeDecode(model, keyValueCache) });
     }
+    const [shortest] = lengths;
+    const prompt = drawnTokens(model, shortest);
+    cases.push({ kind: 'generate', at: shortest, time: () => generateMs(model, prompt, GENERATED) });
     for (const at of batches) cases.push({ kind: 'batch', at, time: timeRun(model, SHORT, at) });
     for (const at of layers) {
       const isWhole = at === shape.nLayers;

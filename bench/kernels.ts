@@ -159,7 +159,7 @@ function differentOnes(dispatches: readonly RecordedDispatch[]): RecordedDispatc
   return seen;
 }
 
-const MATRIX = /\.W_(Q|K|V|O|in|gate|out|U)$/;
+const MATRIX = /(^|\.)W_(?!E$|pos$)\w+$/;
 const TABLE = /W_E$|W_pos$|^rotary/;
 
 /**

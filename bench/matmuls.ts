@@ -1,20 +1,17 @@
-// The matrix products of one run without anything else, as the engine's plan has them, and the same kernels without a prescribed order
-// of sums: what that order costs. Numbers are random: no product's time depends on them.
+// The matrix products of one run without anything else, as the engine dispatches them, and the same kernels without a prescribed order
+// of sums: what that order costs.
 import type * as Hyaline from '../src/index.ts';
 import { elapsedMs } from './interleave.ts';
+import { bindGroupEntries, type Dispatched, recordDispatches } from './recorder.ts';
 
-type Dispatch = Extract<Hyaline.Step, { kind: 'dispatch' }>;
-
-/** Kernels that are made of `src/kernels/register_tile.ts`. */
-const PRODUCTS = ['matmul', 'unembed', 'output_projection', 'attention_scores', 'attention_values', 'head_projection'];
+/** What kernels have that add up products in registers (`src/kernels/register_tile.ts`). */
+const PRODUCT = /\btotal_0_0\b/;
 
 /** How often the products of the run are dispatched for one sample. */
 const PASSES = 3;
 
 /** How a kernel's text is changed before it is compiled. */
 export type Rewrite = (source: string) => string;
-
-export const AS_IT_IS: Rewrite = (source) => source;
 
 /**
  * The same tile, with each term added to the tile's one accumulator: no segments, no blocks.
@@ -32,63 +29,50 @@ export const WITHOUT_ORDER: Rewrite = (source) => {
   return rewritten;
 };
 
-/** Times the products of a plan, again and again. */
+/** Times the products of a run, again and again, with the run's own buffers. */
 export class Matmuls {
   private readonly device: GPUDevice;
-  private readonly buffers: readonly GPUBuffer[];
-  private readonly dispatches: readonly { pipeline: GPUComputePipeline; group: GPUBindGroup; step: Dispatch }[];
+  private readonly dispatches: readonly Dispatched[];
 
-  private constructor(
-    device: GPUDevice,
-    buffers: readonly GPUBuffer[],
-    dispatches: readonly { pipeline: GPUComputePipeline; group: GPUBindGroup; step: Dispatch }[],
-  ) {
+  private constructor(device: GPUDevice, dispatches: readonly Dispatched[]) {
     this.device = device;
-    this.buffers = buffers;
     this.dispatches = dispatches;
   }
 
-  static async of(model: Hyaline.Model, plan: Hyaline.Plan, rewrite: Rewrite): Promise<Matmuls> {
+  /** @param rewrite without it, the run's own pipelines */
+  static async of(
+    model: Hyaline.Model,
+    { tokens, numerics }: { tokens: readonly number[]; numerics: Hyaline.Numerics },
+    rewrite?: Rewrite,
+  ): Promise<Matmuls> {
     const { device } = model;
-    const steps = plan.steps.filter((step): step is Dispatch => step.kind === 'dispatch');
-    const products = steps.filter(({ kernel }) => PRODUCTS.includes(kernel));
-    const { STORAGE, UNIFORM, COPY_DST } = GPUBufferUsage;
-    const uniforms = device.createBuffer({ size: 32, usage: UNIFORM | COPY_DST });
-    device.queue.writeBuffer(uniforms, 0, Uint32Array.of(plan.batch, plan.pos, plan.keys, plan.keys));
-    const largest = Math.max(...plan.slots, 4 * model.config.dVocabOut * model.config.dModel);
-    // One buffer for all that is read and one for all that is written: they are large enough for each.
-    const noise = Float32Array.from({ length: largest / 4 }, (_, i) => Math.sin(i * i));
-    const [read, written] = [0, 1].map(() => device.createBuffer({ size: largest, usage: STORAGE | COPY_DST }));
-    device.queue.writeBuffer(read, 0, noise);
-    const firstPos = device.createBuffer({ size: 4 * plan.batch, usage: STORAGE });
+    const dispatches = await recordDispatches(device, () => model.run(tokens, { numerics }));
+    const steps = model.plan({ pos: tokens.length, numerics }).steps.filter((step) => step.kind === 'dispatch');
+    if (steps.length !== dispatches.length || steps.some(({ label }, i) => label !== dispatches[i].label)) {
+      throw new Error(`bench: a run dispatches something else than its plan says.`);
+    }
+    const products = dispatches.flatMap((dispatch, i) => {
+      const { source } = steps[i];
+      return PRODUCT.test(source) ? [{ dispatch, source }] : [];
+    });
+    if (!rewrite) {
+      return new Matmuls(
+        device,
+        products.map(({ dispatch }) => dispatch),
+      );
+    }
     // Layers share their kernels.
     const pipelines = new Map<string, Promise<GPUComputePipeline>>();
-    const pipelineOf = (code: string) => {
-      const compile = () => {
-        return device.createComputePipelineAsync({
-          layout: 'auto',
-          compute: { module: device.createShaderModule({ code }) },
-        });
-      };
-      const pipeline = pipelines.get(code) ?? compile();
-      pipelines.set(code, pipeline);
-      return pipeline;
-    };
-    const dispatches = await Promise.all(
-      products.map(async (step) => {
-        const pipeline = await pipelineOf(rewrite(step.source));
-        const bound = step.resources.map(({ kind }, i) => {
-          if (kind === 'first_pos') return firstPos;
-          return step.access[i] === 'storage' ? written : read;
-        });
-        const group = device.createBindGroup({
-          layout: pipeline.getBindGroupLayout(0),
-          entries: [uniforms, ...bound].map((buffer, binding) => ({ binding, resource: { buffer } })),
-        });
-        return { pipeline, group, step };
-      }),
-    );
-    return new Matmuls(device, [uniforms, read, written, firstPos], dispatches);
+    for (const { source } of products) {
+      if (!pipelines.has(source)) pipelines.set(source, compile(device, rewrite(source)));
+    }
+    const rewritten = products.map(async ({ dispatch, source }) => {
+      const pipeline = (await pipelines.get(source)) ?? dispatch.pipeline;
+      const entries = bindGroupEntries(dispatch.group);
+      const group = device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+      return { pipeline, group, workgroups: dispatch.workgroups };
+    });
+    return new Matmuls(device, await Promise.all(rewritten));
   }
 
   /** Milliseconds for the products of one run. */
@@ -98,10 +82,10 @@ export class Matmuls {
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
       for (let i = 0; i < PASSES; i++) {
-        for (const { pipeline, group, step } of this.dispatches) {
+        for (const { pipeline, group, workgroups } of this.dispatches) {
           pass.setPipeline(pipeline);
           pass.setBindGroup(0, group);
-          pass.dispatchWorkgroups(...step.workgroups);
+          pass.dispatchWorkgroups(...workgroups);
         }
       }
       pass.end();
@@ -110,8 +94,11 @@ export class Matmuls {
     });
     return elapsed / PASSES;
   }
+}
 
-  destroy(): void {
-    for (const buffer of this.buffers) buffer.destroy();
-  }
+function compile(device: GPUDevice, code: string): Promise<GPUComputePipeline> {
+  return device.createComputePipelineAsync({
+    layout: 'auto',
+    compute: { module: device.createShaderModule({ code }) },
+  });
 }

@@ -12,6 +12,7 @@ import { numericsCases, numericsRatios } from './measure_numerics.ts';
 import type { PeerCases, PeerContext } from './peers.ts';
 import { profileRuns } from './profile.ts';
 import { ratioQuartiles } from './quartiles.ts';
+import { watchBindGroups } from './recorder.ts';
 import type { Check, Growth, HeldMemory, LoadSample, Measurement, PlanCost, Timing } from './result.ts';
 import { CIRCUIT_SIZED, GPT2_SMALL } from './shapes.ts';
 
@@ -87,6 +88,7 @@ async function openModel(engine: Engine, options: MeasureOptions) {
   let start = performance.now();
   const device = await openDevice(engine, options.hardware);
   const deviceMs = performance.now() - start;
+  watchBindGroups(device);
   start = performance.now();
   let last = start;
   const first = await engine.Model.load(options.model, {
@@ -158,31 +160,29 @@ export async function measure(
     const what = failed.map(({ name, detail }) => `${name} (${detail})`).join('; ');
     throw new Error(`not timed, because the numbers are wrong: ${what}.`);
   }
+  const sayPeer = (line: string) => progress('checks', 0.5, line);
+  const others = await startPeers?.({ hyaline: engine, model, input, say: sayPeer });
+
+  const timings: Timing[] = [];
+  const time = async (part: (typeof PARTS)[number], cases: readonly Case[], rounds = repetitions) => {
+    if (cases.length === 0) return;
+    const onRound = (done: number) => progress(part, done / rounds, `round ${done} of ${rounds}`);
+    timings.push(...(await interleave(cases, { warmUp, repetitions: rounds, onRound })));
+  };
+  // In rounds of their own: a model keeps the plans of its last 16 kinds of run, and everything here has to be warm.
+  await time('runs', [...ownCases(engine, model, input), ...(others?.runs ?? [])]);
+  await time('edits', [...edits.cases, ...(others?.decodes ?? [])]);
   // A quick benchmark is spared what has to compile much.
   const ofNumerics = { lengths: quick ? [MAIN_LENGTH] : PROFILED, input, products: !quick };
   const numerics = await numericsCases(model, ofNumerics);
   const squares = quick ? null : await freeMatmulCases(engine, device);
-  const sayPeer = (line: string) => progress('checks', 0.5, line);
-  const others = await startPeers?.({ hyaline: engine, model, input, say: sayPeer });
-
-  // In rounds of their own: a model keeps the plans of its last 16 kinds of run, and everything here has to be warm.
-  const timings: Timing[] = [];
-  for (const [part, group, rounds] of [
-    ['runs', [...ownCases(engine, model, input), ...(others?.runs ?? [])], repetitions],
-    ['edits', [...edits.cases, ...(others?.decodes ?? [])], repetitions],
-    ['numerics', [...numerics.cases, ...(squares?.cases ?? [])], repetitions],
-    ['operations', others?.operations ?? [], Math.min(repetitions, OPERATION_REPETITIONS)],
-  ] as const) {
-    if (group.length === 0) continue;
-    const onRound = (done: number) => progress(part, done / rounds, `round ${done} of ${rounds}`);
-    const measured = await interleave(group, { warmUp, repetitions: rounds, onRound });
-    timings.push(...measured.filter(({ engine, samples }) => engine === 'hyaline' || samples.every(Number.isFinite)));
-  }
+  await time('numerics', [...numerics, ...(squares?.cases ?? [])]);
+  await time('operations', others?.operations ?? [], Math.min(repetitions, OPERATION_REPETITIONS));
   const samples = (name: string) =>
     timings.find((timing) => timing.engine === 'hyaline' && timing.name === name && timing.tokens === MAIN_LENGTH)
       ?.samples ?? [];
   const captureRatio = ratioQuartiles(samples(RUN), samples(RUN_KEEPING_ALL));
-  for (const cases of [edits, numerics, squares, others]) cases?.destroy();
+  for (const cases of [edits, squares, others]) cases?.destroy();
 
   const { growth, held, left } = await grow(engine, device, options, {
     isSoftware,

@@ -95,26 +95,26 @@ class Decoder {
 
   cases(): Case[] {
     const time = (hooks: readonly Hyaline.HookEntry[]) => async () => (await this.decode(hooks)).elapsed;
+    const prompt = this.tokens.slice(0, this.context);
     return [
       { name: DECODE, engine, tokens: this.context, time: time([]) },
       { name: DECODE_EDITED, engine, tokens: this.context, time: time(this.hooks) },
-      { name: GENERATE, engine, tokens: this.context, time: () => this.generate() },
+      { name: GENERATE, engine, tokens: this.context, time: () => generateMs(this.model, prompt, DECODED) },
     ];
-  }
-
-  /** Milliseconds per token of a text that the model goes on with, after the first token: choosing it is included. */
-  private async generate(): Promise<number> {
-    const prompt = this.tokens.slice(0, this.context);
-    let start: number | undefined;
-    for await (const _ of this.model.generate(prompt, { maxNewTokens: DECODED + 1, temperature: 0, stopTokens: [] })) {
-      start ??= performance.now();
-    }
-    return (performance.now() - (start ?? Number.NaN)) / DECODED;
   }
 
   destroy(): void {
     this.cache.destroy();
   }
+}
+
+/** Milliseconds per token that the model adds to a prompt, after the first: choosing it is included. */
+export async function generateMs(model: Model, prompt: readonly number[], count: number): Promise<number> {
+  let start: number | undefined;
+  for await (const _ of model.generate(prompt, { maxNewTokens: count + 1, temperature: 0, stopTokens: [] })) {
+    start ??= performance.now();
+  }
+  return (performance.now() - (start ?? Number.NaN)) / count;
 }
 
 /** Every head's output, patched from a run of other tokens; the metric is a difference of two logits. */

@@ -18,28 +18,41 @@ export interface RecordedDispatch extends Dispatched {
   /** Kernel and value, e.g. `matmul blocks.0.attn.hook_q`. */
   readonly label: string;
   readonly kernel: string;
-  /** Storage buffers, in binding order; empty where the bind group was made before. */
+  /** Storage buffers, in binding order: those after the run's uniforms. */
   readonly bound: readonly Bound[];
 }
 
-/**
- * The dispatches that `f` submits. To know what they are bound to, record the first run of its kind: later ones use its bind groups.
- */
-export async function recordDispatches(device: GPUDevice, f: () => Promise<unknown>): Promise<RecordedDispatch[]> {
-  const recorded: RecordedDispatch[] = [];
-  const boundTo = new WeakMap<GPUBindGroup, Bound[]>();
+const entriesOf = new WeakMap<GPUBindGroup, GPUBindGroupEntry[]>();
+
+/** Remembers what bind groups are made of. A run makes them once, so call it before the first. */
+export function watchBindGroups(device: GPUDevice): void {
   const createBindGroup = device.createBindGroup.bind(device);
-  const createCommandEncoder = device.createCommandEncoder.bind(device);
   device.createBindGroup = (descriptor) => {
     const group = createBindGroup(descriptor);
-    const buffers = [...descriptor.entries].slice(1).flatMap(({ resource }) => {
-      return 'buffer' in resource
-        ? [{ label: resource.buffer.label, bytes: resource.size ?? resource.buffer.size }]
-        : [];
-    });
-    boundTo.set(group, buffers);
+    entriesOf.set(group, [...descriptor.entries]);
     return group;
   };
+}
+
+/** @throws Error where the device was not watched when it was made */
+export function bindGroupEntries(group: GPUBindGroup): GPUBindGroupEntry[] {
+  const entries = entriesOf.get(group);
+  if (!entries) throw new Error(`bench: the bind group of ${group.label} was made before the device was watched.`);
+  return entries;
+}
+
+function boundBuffers(group: GPUBindGroup): Bound[] {
+  return bindGroupEntries(group).flatMap(({ resource, binding }) => {
+    if (binding === 0 || !('buffer' in resource)) return [];
+    const { buffer, offset = 0, size = buffer.size - offset } = resource;
+    return [{ label: buffer.label, bytes: size }];
+  });
+}
+
+/** The dispatches that `f` submits on a watched device. */
+export async function recordDispatches(device: GPUDevice, f: () => Promise<unknown>): Promise<RecordedDispatch[]> {
+  const recorded: RecordedDispatch[] = [];
+  const createCommandEncoder = device.createCommandEncoder.bind(device);
   device.createCommandEncoder = (descriptor) => {
     const encoder = createCommandEncoder(descriptor);
     const beginComputePass = encoder.beginComputePass.bind(encoder);
@@ -60,7 +73,7 @@ export async function recordDispatches(device: GPUDevice, f: () => Promise<unkno
       pass.dispatchWorkgroups = (x, y = 1, z = 1) => {
         if (!pipeline || !group) throw new Error('bench: a dispatch without a pipeline or a bind group.');
         const { label } = group;
-        const bound = boundTo.get(group) ?? [];
+        const bound = boundBuffers(group);
         recorded.push({ label, kernel: label.split(' ')[0], pipeline, group, bound, workgroups: [x, y, z] });
         dispatchWorkgroups(x, y, z);
       };
@@ -71,7 +84,6 @@ export async function recordDispatches(device: GPUDevice, f: () => Promise<unkno
   try {
     await f();
   } finally {
-    device.createBindGroup = createBindGroup;
     device.createCommandEncoder = createCommandEncoder;
   }
   return recorded;

@@ -90,8 +90,8 @@ function onHardware({ limits, kernels = [], growth = [], ratios }: Measured): Re
   );
   const peak = (kernel: KernelTiming) => kernelRates(kernel, limits).gigaflops / limits.fma.median;
   list.atLeast('products from 1,024³ on, of the multiply-add peak', worst(squares, peak), 45, '%');
-  const decode = growth.find(({ model, kind, at }) => model === GPT2_SMALL.name && kind === 'decode' && at === 64);
-  list.atLeast(`${GPT2_SMALL.name} decoding behind 64`, decode && 1000 / decode.median, 300, 'tokens/s');
+  const generated = growth.find(({ model, kind }) => model === GPT2_SMALL.name && kind === 'generate');
+  list.atLeast(`${GPT2_SMALL.name}, generating`, generated && 1000 / generated.median, 300, 'tokens/s');
   for (const name of [PREFILL_GROWTH, DECODE_GROWTH]) {
     list.atMost(name, ratios?.find((ratio) => ratio.name === name)?.median, 1.5, '×');
   }

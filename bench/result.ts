@@ -120,8 +120,8 @@ export interface KernelTiming {
 /** Milliseconds at one point of a curve. */
 export interface Growth extends Quartiles {
   readonly model: string;
-  /** A run of `at` tokens; a token behind `at` others; a run of `at` rows of 64 tokens; one of 64 tokens through `at` layers. */
-  readonly kind: 'prefill' | 'decode' | 'batch' | 'layers';
+  /** A run of `at` tokens; a token behind `at` others, by `run` or by `generate`; a run of `at` rows of 64 tokens; one of 64 tokens through `at` layers. */
+  readonly kind: 'prefill' | 'decode' | 'generate' | 'batch' | 'layers';
   readonly at: number;
   readonly samples: readonly number[];
 }

@@ -104,7 +104,7 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
       expect(flops > 0 || matrixBytes === 0).toBe(true);
     }
     expect(rest.growth?.map(({ kind, at }) => `${kind} ${at}`)).toEqual([
-      ...['prefill 16', 'prefill 64', 'decode 16', 'decode 64'],
+      ...['prefill 16', 'prefill 64', 'decode 16', 'decode 64', 'generate 16'],
       ...['batch 1', 'batch 2', 'layers 2', 'layers 4'],
     ]);
     expect(rest.memory?.gpu.map(({ model }) => model)).toEqual(['circuit-zoo', 'circuit-sized']);

@@ -309,7 +309,7 @@ describe('requirements', () => {
     };
     const row = { bytes: 4e7, matrixBytes: 4e7, flops: 2e7 }; // 4 ms at 10 GB/s
     const square = { rows: 1024, bytes: 1.2e7, matrixBytes: 4 * 1024 ** 2, flops: 2 * 1024 ** 3 }; // 21.5 ms
-    const decode = { model: 'GPT-2 small', kind: 'decode' as const, at: 64, samples: [], ...rate(1000 / 300) };
+    const decode = { model: 'GPT-2 small', kind: 'generate' as const, at: 64, samples: [], ...rate(1000 / 300) };
     const found = requirements([
       {
         ...hardware,

@@ -193,7 +193,9 @@ function byKernel(plot: PlotLibrary, { profiles }: RuntimeResult): Figure {
   };
 }
 
-const GROWTH: Readonly<Record<Growth['kind'], { title: string; x: string; y: string; per: (at: number) => number }>> = {
+const GROWTH: Readonly<
+  Record<Exclude<Growth['kind'], 'generate'>, { title: string; x: string; y: string; per: (at: number) => number }>
+> = {
   prefill: { title: 'Growth with the length of a prompt', x: 'tokens', y: 'ms per token', per: (at) => at },
   decode: {
     title: 'Growth with the context behind a token',
