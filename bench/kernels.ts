@@ -46,11 +46,16 @@ export async function measureKernels(
       kernels.push(...(await kernelsOfShape(engine, device, { ...plan, replaying })));
     } catch (error) {
       // The largest may not fit; the others are still worth knowing.
-      skipped.push(`kernels of ${plan.shape.name}: ${error instanceof Error ? error.message : String(error)}`);
+      if (!isTooLarge(error)) throw error;
+      skipped.push(`kernels of ${plan.shape.name}: ${error.message}`);
     }
   }
   return { kernels, skipped };
 }
+
+/** The adapter's limits or memory (the engine's own errors about them), or this machine's. */
+const isTooLarge = (error: unknown): error is Error =>
+  error instanceof RangeError || (error instanceof Error && error.message.startsWith('device: '));
 
 /** One block of a shape, the rows to time it with, and whether also behind a context. */
 interface KernelPlan {

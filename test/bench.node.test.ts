@@ -99,6 +99,8 @@ test('a quick benchmark measures everything in Chrome and in Node, and says it i
     const { copy = [], fma, dispatch, roundTrip } = rest.limits ?? {};
     for (const limit of [...copy, fma, dispatch, roundTrip]) expect(limit?.lower).toBeGreaterThan(0);
     expect(rest.kernels?.map(({ kernel }) => kernel)).toEqual(expect.arrayContaining(['norm', 'matmul', 'unembed']));
+    const [unembed] = rest.kernels?.filter(({ kernel }) => kernel === 'unembed') ?? [];
+    expect(unembed).toMatchObject({ rows: 64, matrixBytes: 4 * 2048 * 128, flops: 2 * 64 * 2048 * 128 });
     for (const { bytes, flops, matrixBytes, wall } of rest.kernels ?? []) {
       expect(Math.min(bytes, wall.lower)).toBeGreaterThan(0);
       expect(flops > 0 || matrixBytes === 0).toBe(true);
