@@ -1,6 +1,7 @@
 // A matrix product of 512³ as the engine makes it, against the best register tile of our own without a prescribed order of sums: each term
 // is added to one accumulator, and of several tiles the fastest counts.
 import type * as Hyaline from '../src/index.ts';
+import { gamma } from '../src/kernels/kernel.ts';
 import type { Case } from './interleave.ts';
 import { quartiles, ratioOfTurns } from './quartiles.ts';
 import { type Dispatched, recordDispatches } from './recorder.ts';
@@ -23,11 +24,12 @@ interface Tile {
 }
 
 const TILES: readonly Tile[] = [
-  { rows: 4, columns: 1, workgroup: [16, 16] },
   { rows: 4, columns: 2, workgroup: [8, 8] },
   { rows: 8, columns: 1, workgroup: [16, 4] },
   { rows: 8, columns: 2, workgroup: [8, 4] },
   { rows: 8, columns: 2, workgroup: [8, 8] },
+  { rows: 8, columns: 4, workgroup: [8, 4] },
+  { rows: 16, columns: 2, workgroup: [8, 4] },
 ];
 
 const LANES = ['x', 'y', 'z', 'w'];
@@ -68,22 +70,27 @@ export interface FreeMatmulCases {
   destroy(): void;
 }
 
-/** Both products, each as it is timed: repeated within a pass until the pass is long enough. */
+/**
+ * Both products, each as it is timed: repeated within a pass until the pass is long enough.
+ * @throws Error if one of our tiles computes something else than a product
+ */
 export async function freeMatmulCases(engine: Engine, device: GPUDevice): Promise<FreeMatmulCases> {
   const model = await engine.Model.load(drawnModel(SQUARE_512), { device });
   const tokens = Array.from({ length: SIZE }, (_, i) => i % SQUARE_512.dVocab);
   const dispatches = await recordDispatches(device, () => model.run(tokens));
   const ours = dispatches.find(({ bound }) => bound.some(({ label }) => label.endsWith('mlp.W_out')));
   if (!ours) throw new Error('bench: no dispatch of a run is bound to mlp.W_out.');
-  const { STORAGE, COPY_DST } = GPUBufferUsage;
+  const { STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
   const noise = Float32Array.from({ length: SIZE * SIZE }, (_, i) => Math.sin(i * i));
-  const buffers = range(3).map(() => device.createBuffer({ size: noise.byteLength, usage: STORAGE | COPY_DST }));
+  const usage = STORAGE | COPY_DST | COPY_SRC;
+  const buffers = range(3).map(() => device.createBuffer({ size: noise.byteLength, usage }));
   for (const buffer of buffers) device.queue.writeBuffer(buffer, 0, noise);
   const passMs = 20;
   let best: { dispatch: Dispatched; ms: number } | undefined;
   for (const tile of TILES) {
     const dispatch = await prepare(device, tile, buffers);
     const { wall } = await replay(device, dispatch, { passMs, passes: 3 });
+    checkProduct(noise, await readBack(device, buffers[2]), tile);
     const ms = quartiles(wall).median;
     if (!best || ms < best.ms) best = { dispatch, ms };
   }
@@ -102,6 +109,31 @@ export async function freeMatmulCases(engine: Engine, device: GPUDevice): Promis
       for (const buffer of buffers) buffer.destroy();
     },
   };
+}
+
+async function readBack(device: GPUDevice, buffer: GPUBuffer): Promise<Float32Array> {
+  const staging = device.createBuffer({ size: buffer.size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+  const encoder = device.createCommandEncoder();
+  encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+  device.queue.submit([encoder.finish()]);
+  await staging.mapAsync(GPUMapMode.READ);
+  const data = new Float32Array(staging.getMappedRange().slice(0));
+  staging.destroy();
+  return data;
+}
+
+/** The first and the last row against float64: in any order, each of 512 terms passes through at most 513 roundings. */
+function checkProduct(factor: Float32Array, got: Float32Array, tile: Tile): void {
+  for (const row of [0, SIZE - 1]) {
+    for (let column = 0; column < SIZE; column++) {
+      const terms = range(SIZE).map((k) => factor[row * SIZE + k] * factor[k * SIZE + column]);
+      const want = terms.reduce((sum, term) => sum + term, 0);
+      const bound = gamma(SIZE + 1) * terms.reduce((sum, term) => sum + Math.abs(term), 0);
+      const value = got[row * SIZE + column];
+      if (Math.abs(value - want) <= bound) continue;
+      throw new Error(`bench: the tile ${JSON.stringify(tile)} computes ${value} where ${want} is right.`);
+    }
+  }
 }
 
 async function prepare(device: GPUDevice, tile: Tile, buffers: readonly GPUBuffer[]): Promise<Dispatched> {
