@@ -10,10 +10,12 @@ import {
   isWritable,
   type Kernel,
   kernelSource,
+  type ProductSizes,
   presentBindings,
   type Variant,
 } from '../kernels/kernel.ts';
 import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
+import { defaultTiling, type TilingName } from '../kernels/tiling.ts';
 import { fuse } from './fusion.ts';
 import { FIRST_POS, type Graph, type GraphValue, type RunAxis, TOKENS } from './graph.ts';
 import {
@@ -127,6 +129,9 @@ export interface PlanLimits {
   readonly invocations: number;
 }
 
+/** The tiling of a matrix product on this adapter. Whatever it says, the bits are the same. */
+export type ChooseTiling = (kernel: string, sizes: ProductSizes, arithmetic: Arithmetic) => TilingName;
+
 /** Sizes of the axes that a run chooses. */
 export type RunShape = Readonly<Record<RunAxis, number>>;
 
@@ -141,6 +146,7 @@ export const EDIT_PARAMETERS = 16;
 /**
  * The dispatches that compute what the request wants, and nothing else.
  * @param reproducible what reproducible numerics need on this adapter
+ * @param chooseTiling how matrix products are shared out on this adapter
  * @throws Error if a value does not fit the adapter's limits (the message names it and says what to shorten)
  */
 export function compile(
@@ -149,6 +155,7 @@ export function compile(
   weights: ReadonlyMap<string, WeightLayout>,
   limits: PlanLimits,
   reproducible: Guarding = 'guarded',
+  chooseTiling: ChooseTiling = (_, sizes) => defaultTiling(sizes),
 ): Plan {
   const writes = request.writes ?? [];
   const { batch, pos, cached } = request;
@@ -175,6 +182,7 @@ export function compile(
     weights,
     isStored: (name) => stored.has(name),
     slot: (name) => slotOf.get(name) ?? Number.NaN,
+    chooseTiling,
   };
   const steps = live.flatMap((task) =>
     task.kind === 'kernel' ? kernelSteps(task, environment) : [editStep(task, environment)],
@@ -257,6 +265,7 @@ interface Environment {
   readonly weights: ReadonlyMap<string, WeightLayout>;
   readonly isStored: (name: BufferName) => boolean;
   readonly slot: (name: BufferName) => number;
+  readonly chooseTiling: ChooseTiling;
 }
 
 /** A kernel's dispatch once its bindings are known. */
@@ -289,10 +298,15 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
   return pieces.map((piece, index) => {
     // The kernels of the vocabulary's matrices take their piece as sizes and a first row.
     const cutDims = piece && { [kernel.name === 'unembed' ? 'd_vocab_out' : 'd_vocab']: piece.rowCount };
+    const { arithmetic } = environment;
+    const dims = { ...operation.dims, ...cutDims, ...runDims };
+    const tiling =
+      kernel.product && environment.chooseTiling(kernel.name, kernel.product(dims, operation.options), arithmetic);
+    const firstRow = piece?.firstRow ?? 0;
     const variant: Variant = {
-      dims: { ...operation.dims, ...cutDims, ...runDims },
-      options: { firstToken: piece?.firstRow ?? 0, firstColumn: piece?.firstRow ?? 0, ...operation.options },
-      arithmetic: environment.arithmetic,
+      dims,
+      options: { firstToken: firstRow, firstColumn: firstRow, ...operation.options, ...(tiling && { tiling }) },
+      arithmetic,
       has: (binding) =>
         binding in inputs || binding in weights || isWanted(outputs[binding] ?? '') || binding === 'scratch',
     };

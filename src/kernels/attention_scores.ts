@@ -17,13 +17,21 @@ import {
   gamma,
   type Kernel,
   MASKED,
+  type ProductSizes,
   SEGMENT,
   SMALLEST_NORMAL,
   U,
   vectorizable,
   wgslFloat,
 } from './kernel.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
+import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims): ProductSizes => ({
+  rows: dims.pos,
+  columns: dims.keys,
+  depth: dims.d_head,
+  groups: dims.batch * dims.n_heads,
+});
 
 export const attentionScores: Kernel = {
   name: 'attention_scores',
@@ -54,8 +62,7 @@ fn store(group: u32, row: u32, column: u32, value: f32) {
   let position = first_pos[group / n_heads] + row;
   out[(group * run.pos + row) * run.keys + column] = select(stored(score), ${wgslFloat(MASKED)}, column > position);
 }
-${registerTileMain({
-  ...chooseTile(dims.pos),
+${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_head % SEGMENT === 0,
   a: { name: 'q', vectors: dims.d_head % 4 === 0 },
@@ -65,7 +72,8 @@ ${registerTileMain({
   storeBlocks: false,
 })}
 `,
-  workgroups: (dims) => tileWorkgroups(dims.pos, dims.keys, dims.batch * dims.n_heads),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
+  product: sizes,
   reference: (inputs, dims, { scale, softCap }) => ({
     out: forEachScore(
       inputs,

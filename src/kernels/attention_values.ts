@@ -12,9 +12,17 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type ProductSizes,
   vectorizable,
 } from './kernel.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
+import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims): ProductSizes => ({
+  rows: dims.pos,
+  columns: dims.d_head,
+  depth: dims.keys,
+  groups: dims.batch * dims.n_heads,
+});
 
 export const attentionValues: Kernel = {
   name: 'attention_values',
@@ -24,7 +32,7 @@ export const attentionValues: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'n_heads', 'd_head'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims }) => wgsl`
+  wgsl: ({ dims, options }) => wgsl`
 const v_stride = ${dims.d_head % 4 === 0 ? 'd_head_vec4' : 'd_head'};
 const b_stride_k = n_key_value_heads * v_stride;
 const b_stride_n = 1u;
@@ -39,8 +47,7 @@ fn b_base(group: u32) -> u32 {
 fn store(group: u32, row: u32, column: u32, value: f32) {
   out[((group / n_heads * run.pos + row) * n_heads + group % n_heads) * d_head + column] = stored(value);
 }
-${registerTileMain({
-  ...chooseTile(dims.pos),
+${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: false,
   a: { name: 'pattern', vectors: false },
@@ -50,7 +57,8 @@ ${registerTileMain({
   storeBlocks: false,
 })}
 `,
-  workgroups: (dims) => tileWorkgroups(dims.pos, dims.d_head, dims.batch * dims.n_heads),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
+  product: sizes,
   reference: (inputs, dims) => ({ out: weigh(inputs, dims, (v) => v) }),
   // γ over the roundings of the fixed order times Σ|pattern||v|, and underflow.
   tolerance: (inputs, dims) => {

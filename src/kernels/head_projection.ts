@@ -3,8 +3,26 @@
 // Order: segments and blocks along d_in (kernel.ts), then the bias: the bits are matmul's if all inputs are the same.
 // Cost: 2·d_in flops per element; W is read once per tile of rows.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { BLOCK, dotRoundings, dotUnderflow, gamma, type Kernel, SEGMENT, U, vectorizable } from './kernel.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
+import {
+  BLOCK,
+  type Dims,
+  dotRoundings,
+  dotUnderflow,
+  gamma,
+  type Kernel,
+  type ProductSizes,
+  SEGMENT,
+  U,
+  vectorizable,
+} from './kernel.ts';
+import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims): ProductSizes => ({
+  rows: dims.batch * dims.pos,
+  columns: dims.d_head,
+  depth: dims.d_in,
+  groups: dims.n_heads,
+});
 
 export const headProjection: Kernel = {
   name: 'head_projection',
@@ -17,7 +35,7 @@ export const headProjection: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'n_heads', 'd_head'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, has }) => wgsl`
+  wgsl: ({ dims, options, has }) => wgsl`
 const b_stride_k = ${dims.d_head % 4 === 0 ? 'd_out_vec4' : 'row_stride'};
 const b_stride_n = 1u;
 fn row_count() -> u32 { return run.batch * run.pos; }
@@ -32,8 +50,7 @@ fn store(group: u32, row: u32, column: u32, value: f32) {
   out[(row * n_heads + group) * d_head + column] = stored(value);
   #endif
 }
-${registerTileMain({
-  ...chooseTile(dims.batch * dims.pos),
+${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_in % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
@@ -43,7 +60,8 @@ ${registerTileMain({
   storeBlocks: false,
 })}
 `,
-  workgroups: ({ batch, pos, n_heads, d_head }) => tileWorkgroups(batch * pos, d_head, n_heads),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
+  product: sizes,
   reference: ({ x, W, b }, { n_heads, d_in, d_head, row_stride }) => {
     const rows = x.length / (n_heads * d_in);
     const out = new Float64Array(rows * n_heads * d_head);

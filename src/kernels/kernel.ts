@@ -54,6 +54,16 @@ export interface Variant {
 /** Float64 arrays by binding name. */
 export type Arrays = Readonly<Record<string, Float64Array>>;
 
+/** Sizes of a matrix product: C[rows, columns] = A·B for each of `groups`, with sums over `depth` terms. */
+export interface ProductSizes {
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly groups: number;
+  /** Columns come in pairs of vec4 that are stored together (`ColumnPairs`). */
+  readonly hasPairs?: boolean;
+}
+
 export interface Kernel {
   /** The word that also names the file, the WGSL label, the test and the benchmark. */
   readonly name: string;
@@ -63,6 +73,8 @@ export interface Kernel {
   /** WGSL after the declarations: functions of its own and `main`. */
   readonly wgsl: (variant: Variant) => string;
   readonly workgroups: (dims: Dims, options: Options) => readonly [number, number, number];
+  /** Of a kernel that is a matrix product: its sizes, by which a tiling is chosen. It takes the option `tiling` (tiling.ts). */
+  readonly product?: (dims: Dims, options: Options) => ProductSizes;
   /** The same in float64, plainly; returns every output. */
   readonly reference: (inputs: Arrays, dims: Dims, options: Options) => Record<string, Float64Array>;
   /**

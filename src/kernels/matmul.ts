@@ -12,12 +12,20 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type ProductSizes,
   SEGMENT,
   SMALLEST_NORMAL,
   U,
   vectorizable,
 } from './kernel.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
+import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims): ProductSizes => ({
+  rows: dims.batch * dims.pos,
+  columns: dims.d_out,
+  depth: dims.d_in,
+  groups: 1,
+});
 
 export const matmul: Kernel = {
   name: 'matmul',
@@ -29,7 +37,7 @@ export const matmul: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'd_out'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, has }) => wgsl`
+  wgsl: ({ dims, options, has }) => wgsl`
 const b_stride_k = d_out_vec4;
 fn row_count() -> u32 { return run.batch * run.pos; }
 fn column_count(group: u32) -> u32 { return d_out; }
@@ -49,8 +57,7 @@ fn store(group: u32, row: u32, column: u32, value: f32) {
   out[i] = stored(sum);
   #endif
 }
-${registerTileMain({
-  ...chooseTile(dims.batch * dims.pos),
+${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_in % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
@@ -60,7 +67,8 @@ ${registerTileMain({
   storeBlocks: false,
 })}
 `,
-  workgroups: (dims) => tileWorkgroups(dims.batch * dims.pos, dims.d_out, 1),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
+  product: sizes,
   reference: ({ x, W, b, residual }, dims) => ({
     out: multiply({ x, W, b }, dims, (v) => v).map((sum, i) => sum + (residual ? residual[i] : 0)),
   }),

@@ -6,9 +6,27 @@
 // Cost: 2·d_in flops per element (gated twice that), and the activation's.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { ACTIVATIONS, activation } from './activation.ts';
-import { type Arrays, BLOCK, type Dims, type Kernel, type Options, SEGMENT, U, vectorizable } from './kernel.ts';
+import {
+  type Arrays,
+  BLOCK,
+  type Dims,
+  type Kernel,
+  type Options,
+  type ProductSizes,
+  SEGMENT,
+  U,
+  vectorizable,
+} from './kernel.ts';
 import { multiply, productBound } from './matmul.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
+import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims, { gated }: Options): ProductSizes => ({
+  rows: dims.batch * dims.pos,
+  columns: gated ? 8 * dims.d_out_vec4 : dims.d_out,
+  depth: dims.d_in,
+  groups: 1,
+  hasPairs: Boolean(gated),
+});
 
 export const neurons: Kernel = {
   name: 'neurons',
@@ -53,8 +71,7 @@ fn store(group: u32, row: u32, column: u32, value: f32) {
   post[row * d_out + column] = neuron(column, value);
 }
 #endif
-${registerTileMain({
-  ...chooseTile(dims.batch * dims.pos, has('W_linear')),
+${productMain(tilingOf(options, sizes(dims, options)), {
   block: BLOCK,
   wholeSegments: dims.d_in % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
@@ -67,10 +84,8 @@ ${registerTileMain({
   storeBlocks: false,
 })}
 `,
-  workgroups: (dims, { gated }) =>
-    gated
-      ? tileWorkgroups(dims.batch * dims.pos, 8 * dims.d_out_vec4, 1, true)
-      : tileWorkgroups(dims.batch * dims.pos, dims.d_out, 1),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims, options)), sizes(dims, options)),
+  product: sizes,
   reference: (inputs, dims, options) => ({ post: activated(inputs, dims, options).post }),
   // An error of the products goes through the activation, whose slope is at most 1.13 (gelu's; relu 1, silu 1.1), and the gate's through
   // its product; the activation adds its own bound, taken of the exact argument and, with its ULPs, of the error.

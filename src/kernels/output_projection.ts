@@ -7,8 +7,26 @@
 // given and only added up.
 // Cost: 2·n_heads·d_head flops per element of out.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { dotRoundings, dotUnderflow, gamma, type Kernel, SEGMENT, SMALLEST_NORMAL, U, vectorizable } from './kernel.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
+import {
+  type Dims,
+  dotRoundings,
+  dotUnderflow,
+  gamma,
+  type Kernel,
+  type ProductSizes,
+  SEGMENT,
+  SMALLEST_NORMAL,
+  U,
+  vectorizable,
+} from './kernel.ts';
+import { productMain, productWorkgroups, type Tiling, tileOfWorkgroup, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims): ProductSizes => ({
+  rows: dims.batch * dims.pos,
+  columns: dims.d_model,
+  depth: dims.n_heads * dims.d_head,
+  groups: 1,
+});
 
 export const outputProjection: Kernel = {
   name: 'output_projection',
@@ -22,7 +40,7 @@ export const outputProjection: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'd_model'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, has }) => wgsl`
+  wgsl: ({ dims, options, has }) => wgsl`
 const b_stride_k = d_model_vec4;
 fn row_count() -> u32 { return run.batch * run.pos; }
 fn column_count(group: u32) -> u32 { return d_model; }
@@ -48,10 +66,9 @@ fn store(group: u32, row: u32, column: u32, value: f32) {
   #endif
 }
 #if ${has('given_result')}
-${sumOfHeads(chooseTile(dims.batch * dims.pos))}
+${sumOfHeads(tilingOf(options, sizes(dims)))}
 #else
-${registerTileMain({
-  ...chooseTile(dims.batch * dims.pos),
+${productMain(tilingOf(options, sizes(dims)), {
   block: dims.d_head,
   wholeSegments: dims.d_head % SEGMENT === 0,
   a: { name: 'z', vectors: dims.d_head % 4 === 0 },
@@ -62,7 +79,8 @@ ${registerTileMain({
 })}
 #endif
 `,
-  workgroups: (dims) => tileWorkgroups(dims.batch * dims.pos, dims.d_model, 1),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
+  product: sizes,
   reference: ({ z, W_O, b_O, given_result, residual }, { n_heads, d_head, d_model, d_model_vec4 }) => {
     const rows = z.length / (n_heads * d_head);
     const result = new Float64Array(rows * n_heads * d_model);
@@ -108,18 +126,21 @@ ${registerTileMain({
 };
 
 /** `main` where the heads' results are given: the same sum over heads, on the same grid of tiles. */
-function sumOfHeads({ rows, columns, workgroup }: ReturnType<typeof chooseTile>): string {
+function sumOfHeads(tiling: Tiling): string {
+  const { rows, columns } = tileOfWorkgroup(tiling);
+  const [x, y] = tiling.workgroup;
   return wgsl`
-@compute @workgroup_size(${workgroup[0]}, ${workgroup[1]})
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  for (var row = id.y * ${rows}u; row < min((id.y + 1u) * ${rows}u, row_count()); row++) {
-    for (var column = id.x * ${columns * 4}u; column < min((id.x + 1u) * ${columns * 4}u, d_model); column++) {
-      var total = 0.0;
-      for (var head = 0u; head < n_heads; head++) {
-        total = plus(total, given_result[(row * n_heads + head) * d_model + column]);
-      }
-      store(0u, row, column, total);
+@compute @workgroup_size(${x}, ${y})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  for (var i = local; i < ${rows * columns}u; i += ${x * y}u) {
+    let row = workgroup.y * ${rows}u + i / ${columns}u;
+    let column = workgroup.x * ${columns}u + i % ${columns}u;
+    if (row >= row_count() || column >= d_model) { continue; }
+    var total = 0.0;
+    for (var head = 0u; head < n_heads; head++) {
+      total = plus(total, given_result[(row * n_heads + head) * d_model + column]);
     }
+    store(0u, row, column, total);
   }
 }
 `;

@@ -7,10 +7,18 @@
 // Order: segments and blocks along d_in (kernel.ts), then the bias, then as in rotary.ts.
 // Cost: 2·d_in flops per element; x is read once per tile of columns.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Arrays, BLOCK, type Dims, type Kernel, SEGMENT, vectorizable } from './kernel.ts';
+import { type Arrays, BLOCK, type Dims, type Kernel, type ProductSizes, SEGMENT, vectorizable } from './kernel.ts';
 import { multiply, productBound } from './matmul.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
 import { rotary } from './rotary.ts';
+import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims): ProductSizes => ({
+  rows: dims.batch * dims.pos,
+  columns: dims.n_heads * dims.d_head,
+  depth: dims.d_in,
+  groups: 3,
+  hasPairs: dims.half > 0,
+});
 
 /** Whether rotary pairs of this head size are whole vec4, as a tile needs them. */
 export function hasWholePairs(dHead: number, half: number): boolean {
@@ -33,7 +41,7 @@ export const qkvProjection: Kernel = {
     { name: 'v_cache', role: 'output', shape: ['batch', 'key_stride', 'n_key_value_heads', 'd_head'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, has }) => wgsl`
+  wgsl: ({ dims, options, has }) => wgsl`
 const q_width = n_heads * d_head;
 const kv_width = n_key_value_heads * d_head;
 const Q = 0u;
@@ -101,8 +109,7 @@ fn store(part: u32, row: u32, column: u32, value: f32) {
   put(part, row, column, stored(with_bias(part, column, value)));
 }
 #endif
-${registerTileMain({
-  ...chooseTile(dims.batch * dims.pos, dims.half > 0),
+${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_in % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
@@ -115,7 +122,8 @@ ${registerTileMain({
   storeBlocks: false,
 })}
 `,
-  workgroups: (dims) => tileWorkgroups(dims.batch * dims.pos, dims.n_heads * dims.d_head, 3, dims.half > 0),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
+  product: sizes,
   reference: (inputs, dims) => ofParts(inputs, dims, (part, partDims) => turned(part, inputs, partDims, multiplyOf)),
   // As matmul; with rotary its errors are turned too, by sines and cosines of at most 1, and rotary's own are added.
   tolerance: (inputs, dims) =>

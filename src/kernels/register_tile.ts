@@ -1,5 +1,5 @@
-// The matrix product that five kernels share: one invocation computes `rows` × `columns`·4 elements of C = A·B in registers.
-// Not a kernel: it writes `main` for one, from a few index functions.
+// The matrix product in registers: one invocation computes `rows` × `columns`·4 elements of C = A·B.
+// Not a kernel: it writes `main` for one, from a few index functions. Which tiling a kernel has: tiling.ts.
 //
 // Order of every sum (see SEGMENT and BLOCK): 8 terms in sequence, starting with the first product; 8 such segments (or a
 // head's) in sequence from 0; blocks in sequence from 0. The tile's size never changes a bit.
@@ -10,12 +10,17 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { SEGMENT } from './kernel.ts';
 
-export interface RegisterTile {
+/** What one invocation computes, and how many of them make a workgroup. */
+export interface RegisterTiling {
   readonly rows: number;
   /** Number of vec4 columns. */
   readonly columns: number;
   /** Invocations along columns and along rows. */
   readonly workgroup: readonly [number, number];
+}
+
+/** What a kernel says of its product C = A·B, whatever its tiling. */
+export interface MatrixProduct {
   /** Terms per block. */
   readonly block: number;
   /** Every block, the last one too, is a whole number of segments; otherwise terms beyond its end are replaced by 0·b. */
@@ -56,22 +61,8 @@ export interface ColumnPairs {
   readonly partner?: string;
 }
 
-/** The tile for this many rows: eight where there are enough, one for a few. Pairs need two column groups. */
-export function chooseTile(rowCount: number, hasPairs = false): Pick<RegisterTile, 'rows' | 'columns' | 'workgroup'> {
-  if (rowCount >= 6) return { rows: 8, columns: 2, workgroup: [8, 4] };
-  return { rows: 1, columns: hasPairs ? 2 : 1, workgroup: [32, 1] };
-}
-
-/** Workgroups that cover rows × columns, for each of `groups` products of this shape. */
-export function tileWorkgroups(
-  rowCount: number,
-  columnCount: number,
-  groups: number,
-  hasPairs = false,
-): [number, number, number] {
-  const { rows, columns, workgroup } = chooseTile(rowCount, hasPairs);
-  return [Math.ceil(columnCount / (columns * 4 * workgroup[0])), Math.ceil(rowCount / (rows * workgroup[1])), groups];
-}
+/** A product in a tiling. */
+export type RegisterTile = RegisterTiling & MatrixProduct;
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 const LANES = ['x', 'y', 'z', 'w'] as const;

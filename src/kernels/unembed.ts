@@ -5,8 +5,26 @@
 // Order: segments and blocks along d_model (kernel.ts), then the bias.
 // Cost: 2·d_model flops per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { BLOCK, dotRoundings, dotUnderflow, gamma, type Kernel, SEGMENT, U, vectorizable } from './kernel.ts';
-import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
+import {
+  BLOCK,
+  type Dims,
+  dotRoundings,
+  dotUnderflow,
+  gamma,
+  type Kernel,
+  type ProductSizes,
+  SEGMENT,
+  U,
+  vectorizable,
+} from './kernel.ts';
+import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
+
+const sizes = (dims: Dims): ProductSizes => ({
+  rows: dims.batch * dims.pos,
+  columns: dims.d_vocab_out,
+  depth: dims.d_model,
+  groups: 1,
+});
 
 export const unembed: Kernel = {
   name: 'unembed',
@@ -35,8 +53,7 @@ fn store(group: u32, row: u32, column: u32, value: f32) {
   out[row * d_vocab_total + first_column + column] = stored(value);
   #endif
 }
-${registerTileMain({
-  ...chooseTile(dims.batch * dims.pos),
+${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_model % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_model % 4 === 0 },
@@ -46,7 +63,8 @@ ${registerTileMain({
   storeBlocks: false,
 })}
 `,
-  workgroups: (dims) => tileWorkgroups(dims.batch * dims.pos, dims.d_vocab_out, 1),
+  workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
+  product: sizes,
   reference: ({ x, W_U, b_U }, { d_model, d_vocab_out, d_vocab_total, row_stride }, { firstColumn }) => {
     const rows = x.length / d_model;
     const out = new Float64Array(rows * d_vocab_total);
