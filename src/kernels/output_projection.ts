@@ -19,7 +19,7 @@ import {
   U,
   vectorizable,
 } from './kernel.ts';
-import { productMain, productWorkgroups, type Tiling, tileOfWorkgroup, tilingOf } from './tiling.ts';
+import { productMain, productWorkgroups, type Tiling, tileOfWorkgroup, tilingOf, workgroupSize } from './tiling.ts';
 
 const sizes = (dims: Dims): ProductSizes => ({
   rows: dims.batch * dims.pos,
@@ -128,11 +128,11 @@ ${productMain(tilingOf(options, sizes(dims)), {
 /** `main` where the heads' results are given: the same sum over heads, on the same grid of tiles. */
 function sumOfHeads(tiling: Tiling): string {
   const { rows, columns } = tileOfWorkgroup(tiling);
-  const [x, y] = tiling.workgroup;
+  const size = workgroupSize(tiling);
   return wgsl`
-@compute @workgroup_size(${x}, ${y})
+@compute @workgroup_size(${size})
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  for (var i = local; i < ${rows * columns}u; i += ${x * y}u) {
+  for (var i = local; i < ${rows * columns}u; i += ${size}u) {
     let row = workgroup.y * ${rows}u + i / ${columns}u;
     let column = workgroup.x * ${columns}u + i % ${columns}u;
     if (row >= row_count() || column >= d_model) { continue; }

@@ -64,8 +64,10 @@ export interface ColumnPairs {
 /** A product in a tiling. */
 export type RegisterTile = RegisterTiling & MatrixProduct;
 
-const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-const LANES = ['x', 'y', 'z', 'w'] as const;
+export const range = (n: number) => Array.from({ length: n }, (_, i) => i);
+export const LANES = ['x', 'y', 'z', 'w'] as const;
+/** A line of WGSL for each. */
+export const lines = (of: readonly number[], f: (i: number) => string) => of.map(f).join('\n      ');
 
 /**
  * `main` for a kernel that defines, in WGSL: `row_count()`, `column_count(group)`, `depth()`, `a_base(group, row)`,
@@ -76,7 +78,6 @@ export function registerTileMain(tile: RegisterTile): string {
   const rows = range(tile.rows);
   const columns = range(tile.columns);
   const each = (f: (m: number, n: number) => string) => rows.flatMap((m) => columns.map((n) => f(m, n))).join('\n');
-  const lines = (of: readonly number[], f: (i: number) => string) => of.map(f).join('\n      ');
 
   return wgsl`
 @compute @workgroup_size(${tile.workgroup[0]}, ${tile.workgroup[1]})
@@ -89,9 +90,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let last_row = row_count() - 1u;
   let last_column = column_count(group) - 1u;
   let b_first = b_base(group);
-  #if ${isVectorOfColumns(tile.b)}
-  let b_step = ${tile.b.strideOfGroup ? 'b_stride_k(group)' : 'b_stride_k'};
-  #endif
+  ${stepOfB(tile)}
   ${lines(rows, (m) => `let row_${m} = min(row0 + ${m}u, last_row); let a_${m} = a_base(group, row_${m});`)}
   ${lines(range(4 * tile.columns), (c) => `let column_${c} = ${columnIndex(tile, c)};`)}
   ${lines(columns, (n) => columnBases(tile, n))}
@@ -116,16 +115,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 `;
 }
 
-/** One segment: eight multiply-adds that stay in registers. */
-function chain(m: number, n: number): string {
+/** `s_m_n`: one segment, eight multiply-adds that stay in registers. */
+export function segmentSum(m: number, n: number): string {
   const adds = range(SEGMENT)
     .slice(1)
     .map((j) => `s_${m}_${n} = mul_add4(a_${m}_${j}, b_${n}_${j}, s_${m}_${n});`);
-  return `var s_${m}_${n} = product4(a_${m}_0, b_${n}_0); ${adds.join(' ')} block_${m}_${n} = plus4(block_${m}_${n}, s_${m}_${n});`;
+  return `var s_${m}_${n} = product4(a_${m}_0, b_${n}_0); ${adds.join(' ')}`;
+}
+
+/** One segment, added to its block. */
+export function chain(m: number, n: number): string {
+  return `${segmentSum(m, n)} block_${m}_${n} = plus4(block_${m}_${n}, s_${m}_${n});`;
 }
 
 /** `a_m_0 … a_m_7`: the segment's terms of one row of A, 0 beyond the block's end. */
-function loadRow({ a, wholeSegments }: RegisterTile, m: number): string {
+export function loadRow({ a, wholeSegments }: Pick<MatrixProduct, 'a' | 'wholeSegments'>, m: number): string {
   const guarded = (j: number, value: string) => (wholeSegments ? value : `select(0.0, ${value}, k + ${j}u < end)`);
   const vectors = a.vectors
     ? range(SEGMENT / 4).map((v) => `let v_${m}_${v} = ${a.name}[a_${m} + k / 4u + ${v}u];`)
@@ -138,7 +142,7 @@ function loadRow({ a, wholeSegments }: RegisterTile, m: number): string {
 }
 
 /** Where column group n of B begins: one base, or one for each of its four columns. */
-function columnBases({ b }: RegisterTile, n: number): string {
+export function columnBases({ b }: Pick<MatrixProduct, 'b'>, n: number): string {
   if (isVectorOfColumns(b)) return `let b_${n} = b_first + column_${n * 4} / 4u;`;
   return range(4)
     .map((c) => `let b_${n}_c${c} = b_first + column_${n * 4 + c} * b_stride_n;`)
@@ -146,7 +150,10 @@ function columnBases({ b }: RegisterTile, n: number): string {
 }
 
 /** `b_n_0 … b_n_7`: the segment's terms of four columns of B, as vec4f. Beyond the block's end any element will do. */
-function loadColumns({ b, pairs, wholeSegments }: RegisterTile, n: number): string {
+export function loadColumns(
+  { b, pairs, wholeSegments }: Pick<MatrixProduct, 'b' | 'pairs' | 'wholeSegments'>,
+  n: number,
+): string {
   const name = n % 2 === 1 ? (pairs?.partner ?? b.name) : b.name;
   const at = (j: number) => (wholeSegments ? `(k + ${j}u)` : `min(k + ${j}u, end - 1u)`);
   if (isVectorOfColumns(b)) {
@@ -169,11 +176,12 @@ function loadColumns({ b, pairs, wholeSegments }: RegisterTile, n: number): stri
 }
 
 /** Each vec4 of B is one term of four columns: columns come and go four at a time. */
-function isVectorOfColumns(b: RegisterTile['b']): boolean {
+export function isVectorOfColumns(b: RegisterTile['b']): boolean {
   return b.layout === 'kn' && b.vectors;
 }
 
-function columnIndex({ b, pairs }: RegisterTile, column: number): string {
+/** Column of this invocation's tile; beyond the edge the last one, the last four, or the last pair's. */
+export function columnIndex({ b, pairs }: Pick<MatrixProduct, 'b' | 'pairs'>, column: number): string {
   const lane = column % 4;
   if (pairs) {
     const pair = `min(pair0 + ${Math.floor(column / 8)}u, ${pairs.count} - 1u)`;
@@ -182,6 +190,12 @@ function columnIndex({ b, pairs }: RegisterTile, column: number): string {
   return isVectorOfColumns(b)
     ? `min(column0 + ${column - lane}u, last_column & ~3u) + ${lane}u`
     : `min(column0 + ${column}u, last_column)`;
+}
+
+/** `b_step`: from one term of B to the next, where each is a vec4 of columns. */
+export function stepOfB({ b }: Pick<MatrixProduct, 'b'>): string {
+  if (!isVectorOfColumns(b)) return '';
+  return `let b_step = ${b.strideOfGroup ? 'b_stride_k(group)' : 'b_stride_k'};`;
 }
 
 /** Stores the finished sums of row m. */

@@ -5,13 +5,33 @@
 // belongs to whoever knows the adapter: the plan hands it to kernels as the option `tiling`.
 import type { Options, ProductSizes } from './kernel.ts';
 import { type MatrixProduct, type RegisterTiling, registerTileMain } from './register_tile.ts';
+import { type SharedSums, sharedSumsMain } from './shared_sums.ts';
+import { type WorkgroupTiling, workgroupTileMain } from './workgroup_tile.ts';
 
-export type Tiling = { readonly kind: 'register' } & RegisterTiling;
+export type Tiling =
+  | ({ readonly kind: 'register' } & RegisterTiling)
+  | ({ readonly kind: 'workgroup' } & WorkgroupTiling)
+  | ({ readonly kind: 'shared' } & SharedSums);
 
-/** By name: what one invocation computes, rows × columns. */
+/**
+ * By name. `register`: rows × columns of C that one invocation computes. `workgroup`: those of one workgroup. `shared`: those of one
+ * workgroup whose invocations share sums, by blocks or by segments.
+ */
 export const TILINGS = {
   'register 1x4': { kind: 'register', rows: 1, columns: 1, workgroup: [32, 1] },
+  'register 4x4': { kind: 'register', rows: 4, columns: 1, workgroup: [8, 4] },
+  'register 4x8': { kind: 'register', rows: 4, columns: 2, workgroup: [8, 4] },
   'register 8x8': { kind: 'register', rows: 8, columns: 2, workgroup: [8, 4] },
+  'register 16x8': { kind: 'register', rows: 16, columns: 2, workgroup: [8, 4] },
+  'workgroup 16x64': { kind: 'workgroup', rows: 2, columns: 1, workgroup: [16, 8], slab: 32 },
+  'workgroup 32x32': { kind: 'workgroup', rows: 4, columns: 1, workgroup: [8, 8], slab: 32 },
+  'workgroup 64x64': { kind: 'workgroup', rows: 8, columns: 1, workgroup: [16, 8], slab: 16 },
+  'workgroup 128x64': { kind: 'workgroup', rows: 8, columns: 1, workgroup: [16, 16], slab: 16 },
+  'workgroup 128x128': { kind: 'workgroup', rows: 8, columns: 2, workgroup: [16, 16], slab: 8 },
+  'shared 1x64 by blocks': { kind: 'shared', rows: 1, columns: 1, across: 16, parts: 16, unit: 'block', units: 16 },
+  'shared 4x64 by blocks': { kind: 'shared', rows: 4, columns: 1, across: 16, parts: 8, unit: 'block', units: 8 },
+  'shared 1x32 by segments': { kind: 'shared', rows: 1, columns: 1, across: 8, parts: 32, unit: 'segment', units: 64 },
+  'shared 4x16 by segments': { kind: 'shared', rows: 4, columns: 1, across: 4, parts: 32, unit: 'segment', units: 32 },
 } as const satisfies Readonly<Record<string, Tiling>>;
 
 export type TilingName = keyof typeof TILINGS;
@@ -38,13 +58,25 @@ export function tilingOf(options: Options, sizes: ProductSizes): Tiling {
   return sizes.hasPairs ? withPairs(TILINGS[name]) : TILINGS[name];
 }
 
+/** Twice the columns of an invocation; where a workgroup shares memory, on half as many invocations, so that all of it still fits. */
 function withPairs(tiling: Tiling): Tiling {
-  return tiling.columns % 2 === 0 ? tiling : { ...tiling, columns: 2 * tiling.columns };
+  if (tiling.columns % 2 === 0) return tiling;
+  const columns = 2 * tiling.columns;
+  if (tiling.kind === 'register') return { ...tiling, columns };
+  if (tiling.kind === 'shared') return { ...tiling, columns, across: tiling.across / 2 };
+  return { ...tiling, columns, workgroup: [tiling.workgroup[0] / 2, tiling.workgroup[1]] };
 }
 
 /** Rows and columns of C that one workgroup computes. */
-export function tileOfWorkgroup({ rows, columns, workgroup }: Tiling): { rows: number; columns: number } {
-  return { rows: rows * workgroup[1], columns: 4 * columns * workgroup[0] };
+export function tileOfWorkgroup(tiling: Tiling): { rows: number; columns: number } {
+  const { rows, columns } = tiling;
+  const [x, y] = tiling.kind === 'shared' ? [tiling.across, 1] : tiling.workgroup;
+  return { rows: rows * y, columns: 4 * columns * x };
+}
+
+/** Invocations of one workgroup. */
+export function workgroupSize(tiling: Tiling): number {
+  return tiling.kind === 'shared' ? tiling.across * tiling.parts : tiling.workgroup[0] * tiling.workgroup[1];
 }
 
 /** Workgroups that cover rows × columns, for each of the groups. */
@@ -55,5 +87,7 @@ export function productWorkgroups(tiling: Tiling, { rows, columns, groups }: Pro
 
 /** `main` of a product in a tiling; what the kernel defines beside it: see `registerTileMain`. */
 export function productMain(tiling: Tiling, product: MatrixProduct): string {
+  if (tiling.kind === 'workgroup') return workgroupTileMain({ ...tiling, ...product });
+  if (tiling.kind === 'shared') return sharedSumsMain({ ...tiling, ...product });
   return registerTileMain({ ...tiling, ...product });
 }
