@@ -53,7 +53,9 @@ export {
   type StoredTensor,
 } from './engine/safetensors_reader.ts';
 export { createSource, type Source, type SourceLocation } from './engine/source.ts';
+export type { Product, TilingChoice, TilingOrigin, TilingRequest } from './engine/tilings.ts';
 export type { TokenizeOptions, Tokenizer } from './engine/tokenizer.ts';
+export type { TunedProduct } from './engine/tuner.ts';
 export { ActivationCache, CachedValue, type ReadOptions } from './hooks/activation_cache.ts';
 export type { GeneratedToken, GenerateOptions, GenerationStep } from './hooks/generate.ts';
 export {
@@ -92,9 +94,11 @@ export type { AxisSelection, Selection } from './hooks/selection.ts';
 export type { Statistics } from './hooks/statistics.ts';
 export type { ReadForms, Tensor } from './hooks/tensor.ts';
 export type { TokenInput } from './hooks/tokens.ts';
+export type { TuneOptions, TuneProgress } from './hooks/tune.ts';
 export type { WeightNames } from './hooks/weights.ts';
 export { type FloatingFormat, type NumberFormat, roundTo } from './kernels/formats.ts';
 export type { Numerics } from './kernels/prelude.ts';
+export type { TilingName } from './kernels/tiling.ts';
 export { type CompareOptions, type Comparison, compare, type ValueComparison } from './numerics/compare.ts';
 export type { ElementDifference, ElementStatistics } from './numerics/compare_elements.ts';
 export type { Interval } from './numerics/confidence.ts';

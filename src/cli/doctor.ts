@@ -16,6 +16,8 @@ import { abortable } from './stop.ts';
 export interface DoctorOptions {
   readonly model?: string;
   readonly json?: boolean;
+  /** Measures the model's tilings and remembers the fastest. */
+  readonly tune?: boolean;
   readonly version: string;
 }
 
@@ -50,7 +52,7 @@ export async function doctor(options: DoctorOptions, signal: AbortSignal): Promi
   return report.ok;
 }
 
-async function examine({ model: source, version }: DoctorOptions, signal: AbortSignal): Promise<DoctorReport> {
+async function examine({ model: source, tune, version }: DoctorOptions, signal: AbortSignal): Promise<DoctorReport> {
   const runtime = { hyaline: version, node: process.version, platform: `${process.platform} ${process.arch}` };
   let device: GPUDevice;
   try {
@@ -61,7 +63,7 @@ async function examine({ model: source, version }: DoctorOptions, signal: AbortS
   try {
     const numbers = await examineNumbers(device, signal);
     const check = await checkDevice(device, signal);
-    const model = source === undefined ? undefined : await examineModel(source, device, signal);
+    const model = source === undefined ? undefined : await examineModel(source, device, signal, tune);
     return {
       ok: numbers.ok && check.ok && model?.ok !== false,
       runtime,

@@ -1,5 +1,6 @@
 // The doctor's second opinion: how one model lies on the adapter, what it would need, and whether it runs.
 import { Model, type Plan } from '../index.ts';
+import { type TilingInUse, type Tuned, tilingsInUse, tune } from './doctor_tilings.ts';
 import { progressLine } from './progress.ts';
 import { abortable } from './stop.ts';
 
@@ -27,6 +28,10 @@ export interface ModelFindings {
   /** As `embeddingPieces`, of W_U; 0 where it is W_E. */
   readonly unembeddingPieces?: number;
   readonly passes?: readonly PassNeeds[];
+  /** How its matrix products are shared out over the GPU. */
+  readonly tilings?: readonly TilingInUse[];
+  /** What tuning found, where it was asked for. */
+  readonly tuned?: readonly Tuned[];
   readonly loadMs?: number;
   /** Of the trial run, twice: the first compiles what loading has not. */
   readonly run?: { readonly pos: number; readonly coldMs: number; readonly warmMs: number };
@@ -34,8 +39,13 @@ export interface ModelFindings {
 
 const TRIAL_TOKENS = 8;
 
-/** Loads a model and runs it. Whatever goes wrong is in the findings, not an exception. */
-export async function examineModel(source: string, device: GPUDevice, signal: AbortSignal): Promise<ModelFindings> {
+/** Loads a model, tunes it if asked to, and runs it. Whatever goes wrong is in the findings, not an exception. */
+export async function examineModel(
+  source: string,
+  device: GPUDevice,
+  signal: AbortSignal,
+  isTuned = false,
+): Promise<ModelFindings> {
   try {
     const start = performance.now();
     const progress = progressLine();
@@ -43,7 +53,8 @@ export async function examineModel(source: string, device: GPUDevice, signal: Ab
     const model = await loading.finally(() => progress.clear());
     try {
       const loadMs = performance.now() - start;
-      return { source, ok: true, ...(await abortable(examineLoaded(model), signal)), loadMs };
+      const tuned = isTuned ? { tuned: await tune(model, signal) } : {};
+      return { source, ok: true, ...(await abortable(examineLoaded(model), signal)), ...tuned, loadMs };
     } finally {
       model.destroy();
     }
@@ -55,7 +66,7 @@ export async function examineModel(source: string, device: GPUDevice, signal: Ab
 
 async function examineLoaded(model: Model): Promise<Omit<ModelFindings, 'source' | 'ok'>> {
   const { warnings, hooks, config } = model;
-  const weightBytes = model.memory.bytes; // nothing has run yet: weights are all it holds
+  const weightBytes = model.memory.bytes; // nothing is at rest yet: weights are all it holds
   const pos = Math.min(TRIAL_TOKENS, config.nCtx);
   const plan = model.plan({ pos });
   const tokens = Array.from({ length: pos }, (_, i) => i % config.dVocab);
@@ -71,6 +82,7 @@ async function examineLoaded(model: Model): Promise<Omit<ModelFindings, 'source'
       ...(pos < config.nCtx ? [passNeeds(model, config.nCtx, 'logits')] : []),
       passNeeds(model, config.nCtx, 'everything'),
     ],
+    tilings: tilingsInUse(model),
     run,
   };
 }

@@ -3,6 +3,7 @@ import { FEATURES, LIMITS, type LimitName } from './adapter_needs.ts';
 import type { DoctorReport, NumberFindings } from './doctor.ts';
 import type { CheckResult } from './doctor_check.ts';
 import type { ModelFindings, PassNeeds } from './doctor_model.ts';
+import { formatTilings, formatTuned } from './doctor_tilings.ts';
 import { binarySize, formatTable, megabytes } from './text.ts';
 
 export function formatDoctor(report: DoctorReport): string {
@@ -54,7 +55,18 @@ function formatCheck({ ok, values, problems, elapsedMs }: CheckResult): string[]
 }
 
 function formatModel(model: ModelFindings): string[] {
-  const { source, error, warnings = [], hooks, weightBytes = 0, passes = [], loadMs = 0, run } = model;
+  const {
+    source,
+    error,
+    warnings = [],
+    hooks,
+    weightBytes = 0,
+    passes = [],
+    tilings = [],
+    tuned,
+    loadMs = 0,
+    run,
+  } = model;
   if (error) return [`model     ${source}: does NOT run`, `          ${error}`];
   return [
     `model     ${source}: runs; ${hooks} values can be read`,
@@ -62,6 +74,7 @@ function formatModel(model: ModelFindings): string[] {
     `          weights: ${megabytes(weightBytes)} on the GPU, loaded in ${loadMs.toFixed(0)} ms`,
     `          embedding: ${describePieces(model.embeddingPieces)}; unembedding: ${describePieces(model.unembeddingPieces)}`,
     ...passes.map((pass) => `          ${describePass(pass)}`),
+    ...[...formatTilings(tilings), ...(tuned ? formatTuned(tuned) : [])].map((line) => `          ${line}`),
     ...(run
       ? [`          ran ${tokens(run.pos)} in ${run.warmMs.toFixed(1)} ms (the first time ${run.coldMs.toFixed(1)} ms)`]
       : []),

@@ -165,11 +165,13 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
       'Shows the adapter, its features and limits, and computes a small model on it, checked against float64.',
     )
     .argument('[model]', `also load this model and run it: ${MODEL_HELP}`)
+    .option('--tune', 'measure how the model’s matrix products run fastest here, and remember it for later loads')
     .option('--json', 'print one JSON object on stdout instead of text')
     .addHelpText('after', DOCTOR_HELP)
-    .action((model: string | undefined, options: Pick<DoctorOptions, 'json'>) =>
-      start((signal) => doctor({ ...options, model, version: packageVersion() }, signal)),
-    );
+    .action((model: string | undefined, options: Pick<DoctorOptions, 'json' | 'tune'>, command: Command) => {
+      if (options.tune && model === undefined) command.error('error: --tune needs a model');
+      return start((signal) => doctor({ ...options, model, version: packageVersion() }, signal));
+    });
   return program;
 }
 
@@ -258,7 +260,8 @@ Exit code: 1 also where a value is outside of its bound, or holds NaN or infinit
 const DOCTOR_HELP = `
 Examples:
   $ hyaline doctor
-  $ hyaline doctor models/circuit-zoo --json`;
+  $ hyaline doctor models/circuit-zoo --json
+  $ hyaline doctor models/circuit-zoo --tune`;
 
 function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];

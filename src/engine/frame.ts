@@ -205,6 +205,19 @@ export class Frame {
     memory.device.queue.submit([encoder.finish()]);
   }
 
+  /** Encodes dispatches of one step again, by another pipeline of the same bindings: what the tuner times. Needs a run before. */
+  encode(
+    pass: GPUComputePassEncoder,
+    index: number,
+    { pipeline }: Pipeline,
+    { workgroups, count }: { workgroups: Dispatch['workgroups']; count: number },
+  ): void {
+    if (!this.bindGroups) throw new Error('plan: a frame was submitted before it was allocated.');
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, this.bindGroups[index]);
+    for (let i = 0; i < count; i++) pass.dispatchWorkgroups(...workgroups);
+  }
+
   private async pause({ from, to }: Pause, edit: EditData | undefined): Promise<void> {
     if (edit?.kind !== 'javascript') throw new Error('plan: a run stopped for a function that was not given.');
     const [source, target] = [this.slot(from), this.slot(to)];

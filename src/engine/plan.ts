@@ -10,12 +10,10 @@ import {
   isWritable,
   type Kernel,
   kernelSource,
-  type ProductSizes,
   presentBindings,
   type Variant,
 } from '../kernels/kernel.ts';
 import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
-import { defaultTiling, type TilingName } from '../kernels/tiling.ts';
 import { fuse } from './fusion.ts';
 import { FIRST_POS, type Graph, type GraphValue, type RunAxis, TOKENS } from './graph.ts';
 import {
@@ -29,6 +27,7 @@ import {
   type Task,
   valueOfBuffer,
 } from './tasks.ts';
+import { type Product, type TilingChoice, Tilings } from './tilings.ts';
 import { megabytes, type WeightLayout } from './weights.ts';
 
 /** One edit of one value, without its numbers: what decides about buffers and WGSL. */
@@ -87,6 +86,9 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number, number];
   /** The part of the source that the user wrote; '' where there is none. */
   readonly expression: string;
+  /** Where it is a matrix product: which one, and how it is shared out over invocations. */
+  readonly product?: Product;
+  readonly tiling?: TilingChoice;
 }
 
 /** The run stops here: the value is read, a function of the user's changes it, and it is written. */
@@ -130,7 +132,9 @@ export interface PlanLimits {
 }
 
 /** The tiling of a matrix product on this adapter. Whatever it says, the bits are the same. */
-export type ChooseTiling = (kernel: string, sizes: ProductSizes, arithmetic: Arithmetic) => TilingName;
+export type ChooseTiling = (product: Product) => TilingChoice;
+
+const DEFAULT_TILINGS = new Tilings('software');
 
 /** Sizes of the axes that a run chooses. */
 export type RunShape = Readonly<Record<RunAxis, number>>;
@@ -155,7 +159,7 @@ export function compile(
   weights: ReadonlyMap<string, WeightLayout>,
   limits: PlanLimits,
   reproducible: Guarding = 'guarded',
-  chooseTiling: ChooseTiling = (_, sizes) => defaultTiling(sizes),
+  chooseTiling: ChooseTiling = (product) => DEFAULT_TILINGS.choose(product),
 ): Plan {
   const writes = request.writes ?? [];
   const { batch, pos, cached } = request;
@@ -300,18 +304,24 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
     const cutDims = piece && { [kernel.name === 'unembed' ? 'd_vocab_out' : 'd_vocab']: piece.rowCount };
     const { arithmetic } = environment;
     const dims = { ...operation.dims, ...cutDims, ...runDims };
-    const tiling =
-      kernel.product && environment.chooseTiling(kernel.name, kernel.product(dims, operation.options), arithmetic);
+    const sizes = kernel.product?.(dims, operation.options);
+    const product = sizes && { kernel: kernel.name, sizes, arithmetic };
+    const tiling = product && environment.chooseTiling(product);
     const firstRow = piece?.firstRow ?? 0;
     const variant: Variant = {
       dims,
-      options: { firstToken: firstRow, firstColumn: firstRow, ...operation.options, ...(tiling && { tiling }) },
+      options: {
+        firstToken: firstRow,
+        firstColumn: firstRow,
+        ...operation.options,
+        ...(tiling && { tiling: tiling.tiling }),
+      },
       arithmetic,
       has: (binding) =>
         binding in inputs || binding in weights || isWanted(outputs[binding] ?? '') || binding === 'scratch',
     };
     const label = `${kernel.name} ${valueOfBuffer(Object.values(outputs).at(-1) ?? '')}`;
-    return dispatch(kernel, label, variant, (name): Resource => {
+    const step = dispatch(kernel, label, variant, (name): Resource => {
       if (name in weights) return { kind: 'weight', name: weights[name], piece: weights[name] === cut ? index : 0 };
       const buffer = inputs[name] ?? outputs[name];
       if (buffer === TOKENS) return { kind: 'tokens' };
@@ -319,6 +329,7 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
       if (isCacheBuffer(buffer)) return { kind: 'cache', value: valueOfBuffer(buffer) };
       return { kind: 'slot', slot: environment.slot(buffer) };
     });
+    return { ...step, ...(product && { product, tiling }) };
   });
 }
 

@@ -9,7 +9,9 @@ import type { Graph } from './graph.ts';
 import { measureGuarding } from './guarding.ts';
 import { GpuMemory, OutOfMemoryError } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
-import { compile, type Plan, type PlanRequest } from './plan.ts';
+import { type ChooseTiling, compile, type Plan, type PlanRequest } from './plan.ts';
+import { Tilings } from './tilings.ts';
+import { type TunedProduct, tuneProducts } from './tuner.ts';
 import type { WeightLayout } from './weights.ts';
 import { Workspace } from './workspace.ts';
 
@@ -33,13 +35,21 @@ export class Runtime {
   private reproducible: Guarding = 'guarded';
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
+  readonly tilings: Tilings;
   private readonly graph: Graph;
   private readonly layouts: ReadonlyMap<string, WeightLayout>;
   private readonly weights: Map<string, GPUBufferBinding[]>;
   private readonly plans = new Map<string, CompiledPlan>();
 
-  constructor(device: GPUDevice, graph: Graph, layouts: ReadonlyMap<string, WeightLayout>, numerics: Numerics) {
+  constructor(
+    device: GPUDevice,
+    graph: Graph,
+    layouts: ReadonlyMap<string, WeightLayout>,
+    numerics: Numerics,
+    tilings: Tilings = new Tilings('software'),
+  ) {
     this.numerics = numerics;
+    this.tilings = tilings;
     this.memory = new GpuMemory(device);
     this.pipelines = PipelineCache.of(device);
     this.graph = graph;
@@ -122,8 +132,9 @@ export class Runtime {
     return { ...request, numerics: request.numerics ?? this.numerics };
   }
 
-  private compile(request: PlanRequest): Plan {
-    return compile(this.graph, request, this.layouts, planLimits(this.memory.device), this.reproducible);
+  private compile(request: PlanRequest, chooseTiling: ChooseTiling = (product) => this.tilings.choose(product)): Plan {
+    const limits = planLimits(this.memory.device);
+    return compile(this.graph, request, this.layouts, limits, this.reproducible, chooseTiling);
   }
 
   /** The plan of a request with its buffers: made the first time, the same object afterwards. */
@@ -193,6 +204,29 @@ export class Runtime {
     } catch (error) {
       frame.destroy();
       throw error;
+    }
+  }
+
+  /**
+   * Measures the matrix products of a request, which it runs, and takes for later runs what was the fastest. Frees all plans at rest:
+   * they were made with what was chosen before.
+   */
+  async tune(
+    request: RunRequest,
+    input: RunInput,
+    options: { signal?: AbortSignal; onProduct: (name: string) => void },
+  ): Promise<TunedProduct[]> {
+    const { memory, pipelines, tilings } = this;
+    const complete = this.complete(request);
+    const frame = await this.run(complete, input);
+    try {
+      const place = { memory, pipelines, tilings, compile: (choose: ChooseTiling) => this.compile(complete, choose) };
+      const tuned = await tuneProducts(place, frame, options);
+      tilings.tune(new Map(tuned.map(({ name, best }) => [name, best])));
+      return tuned;
+    } finally {
+      this.release(frame);
+      this.forgetOldest(this.plans.size);
     }
   }
 

@@ -14,10 +14,12 @@ import { dispatchesOf } from '../engine/frame.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
 import { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation } from '../engine/source.ts';
+import type { TilingRequest } from '../engine/tilings.ts';
 import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
 import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayouts } from '../engine/weights.ts';
 import { SMALLEST_NORMAL } from '../kernels/kernel.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
+import { modelTilings } from './tune.ts';
 
 /** A model in memory instead of in a folder: what config.json would say, and tensors by their checkpoint names. */
 export interface ModelInMemory {
@@ -34,6 +36,11 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
   /** Cuts the embedding and the unembedding into pieces of at most this many bytes, as an adapter with this limit would need. */
   readonly maxBindingSizeBytes?: number;
+  /**
+   * How matrix products are shared out over the GPU; it changes their speed and no bit. `remembered` if absent: what `model.tune` found
+   * on this adapter, else the default for its kind. In Node the variable HYALINE_TILINGS stands for an absent one.
+   */
+  readonly tilings?: TilingRequest;
 }
 
 /** A loaded model, before anybody runs it. */
@@ -79,7 +86,7 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
   try {
     const layouts = weightLayouts(config, maxBinding(device, options.maxBindingSizeBytes));
     const graph = buildGraph(config, (name) => layouts.has(name) && !loaded.absent.has(name));
-    runtime = new Runtime(device, graph, layouts, numerics);
+    runtime = new Runtime(device, graph, layouts, numerics, modelTilings(device, options.tilings));
     const notFinite = await upload(runtime, loaded, config, layouts, options);
     await runtime.prepareNumerics(numerics);
     await compileFirst(runtime, config, options);

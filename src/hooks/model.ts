@@ -7,6 +7,7 @@ import { type Plan, type RunShape, valueShape } from '../engine/plan.ts';
 import type { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation } from '../engine/source.ts';
 import type { TokenizeOptions, Tokenizer } from '../engine/tokenizer.ts';
+import type { TunedProduct } from '../engine/tuner.ts';
 import type { NumberFormat } from '../kernels/formats.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 import { ActivationCache, type CachedValue } from './activation_cache.ts';
@@ -28,6 +29,7 @@ import { type RoundedWeights, WeightRoundings } from './rounded_weights.ts';
 import type { Selection } from './selection.ts';
 import type { Tensor } from './tensor.ts';
 import { checkTokens, type TokenBatch, type TokenInput, tokenRows } from './tokens.ts';
+import { type TuneOptions, tuneModel } from './tune.ts';
 import { runUnembedding } from './unembed.ts';
 import { readWeight, selectWeights, type WeightNames } from './weights.ts';
 import { planWrites, runWithWrites } from './writes.ts';
@@ -297,6 +299,19 @@ export class Model {
     } finally {
       this.runtime.release(frame);
     }
+  }
+
+  /**
+   * Measures which tiling is the fastest for each matrix product on this device, takes it for later runs, and remembers it for later
+   * loads on this adapter (localStorage in browsers, a file of the user's cache folder in Node). No bit of any result changes.
+   * Compiles a few pipelines for each product: a second or two on a GPU, much longer on a software adapter. Frees plans at rest.
+   * @returns what was measured
+   * @example
+   * const tuned = await model.tune({ onProgress: ({ product }) => console.log(product) });
+   * tuned[0]; // { name: 'matmul 128x128, 1 row, fast', best: 'register 1x4', medianMs: { 'register 1x4': 0.02, … }, … }
+   */
+  async tune(options: TuneOptions = {}): Promise<TunedProduct[]> {
+    return tuneModel(this.runtime, this.config, options);
   }
 
   /**

@@ -31,6 +31,8 @@ const sizes = (dims: Dims): ProductSizes => ({
   columns: dims.keys,
   depth: dims.d_head,
   groups: dims.batch * dims.n_heads,
+  layout: 'nk',
+  hasWeights: false,
 });
 
 export const attentionScores: Kernel = {

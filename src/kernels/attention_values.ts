@@ -22,6 +22,8 @@ const sizes = (dims: Dims): ProductSizes => ({
   columns: dims.d_head,
   depth: dims.keys,
   groups: dims.batch * dims.n_heads,
+  layout: 'kn',
+  hasWeights: false,
 });
 
 export const attentionValues: Kernel = {

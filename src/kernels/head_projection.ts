@@ -22,6 +22,8 @@ const sizes = (dims: Dims): ProductSizes => ({
   columns: dims.d_head,
   depth: dims.d_in,
   groups: dims.n_heads,
+  layout: 'kn',
+  hasWeights: true,
 });
 
 export const headProjection: Kernel = {

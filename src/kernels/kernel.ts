@@ -60,6 +60,10 @@ export interface ProductSizes {
   readonly columns: number;
   readonly depth: number;
   readonly groups: number;
+  /** How B lies: `kn` with columns side by side, `nk` with the summed axis side by side. */
+  readonly layout: 'kn' | 'nk';
+  /** B is a weight: no size but the number of rows depends on the run. */
+  readonly hasWeights: boolean;
   /** Columns come in pairs of vec4 that are stored together (`ColumnPairs`). */
   readonly hasPairs?: boolean;
 }

@@ -25,6 +25,8 @@ const sizes = (dims: Dims): ProductSizes => ({
   columns: dims.d_out,
   depth: dims.d_in,
   groups: 1,
+  layout: 'kn',
+  hasWeights: true,
 });
 
 export const matmul: Kernel = {

@@ -25,6 +25,8 @@ const sizes = (dims: Dims, { gated }: Options): ProductSizes => ({
   columns: gated ? 8 * dims.d_out_vec4 : dims.d_out,
   depth: dims.d_in,
   groups: 1,
+  layout: 'kn',
+  hasWeights: true,
   hasPairs: Boolean(gated),
 });
 

@@ -26,6 +26,8 @@ const sizes = (dims: Dims): ProductSizes => ({
   columns: dims.d_model,
   depth: dims.n_heads * dims.d_head,
   groups: 1,
+  layout: 'kn',
+  hasWeights: true,
 });
 
 export const outputProjection: Kernel = {

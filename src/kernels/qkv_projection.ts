@@ -17,6 +17,8 @@ const sizes = (dims: Dims): ProductSizes => ({
   columns: dims.n_heads * dims.d_head,
   depth: dims.d_in,
   groups: 3,
+  layout: 'kn',
+  hasWeights: true,
   hasPairs: dims.half > 0,
 });
 

@@ -40,9 +40,51 @@ export function isTilingName(name: unknown): name is TilingName {
   return typeof name === 'string' && Object.hasOwn(TILINGS, name);
 }
 
-/** The tiling where nobody chose one: eight rows where there are enough, one for a few. */
-export function defaultTiling({ rows }: Pick<ProductSizes, 'rows'>): TilingName {
-  return rows >= 6 ? 'register 8x8' : 'register 1x4';
+/** What computes: a GPU, or a CPU that does as if it were one. */
+export type AdapterKind = 'hardware' | 'software';
+
+/** From so many multiply-adds on, a larger tile earns what it costs to compile on software adapters. */
+const LARGE_PRODUCT = 2 ** 25;
+
+/** Workgroups that a GPU should have at least, so that all of it works. */
+const ENOUGH_WORKGROUPS = 64;
+
+/**
+ * The tiling where nobody chose one. On software adapters: sixteen or eight rows in registers where there are enough, one for a
+ * few; workgroup memory is slower there than the caches that it imitates. On GPUs: tiles in workgroup memory for many rows, shared sums
+ * for a few where they are long.
+ */
+export function defaultTiling(sizes: ProductSizes, adapter: AdapterKind = 'software'): TilingName {
+  const { rows, columns, depth, groups, layout } = sizes;
+  if (adapter === 'software') {
+    if (rows < 6) return 'register 1x4';
+    return rows >= 32 && rows * columns * depth >= LARGE_PRODUCT ? 'register 16x8' : 'register 8x8';
+  }
+  if (rows < 6) {
+    if (depth < 256) return 'register 1x4';
+    if (layout === 'kn') return rows === 1 ? 'shared 1x64 by blocks' : 'shared 4x64 by blocks';
+    return rows === 1 ? 'shared 1x32 by segments' : 'shared 4x16 by segments';
+  }
+  if (rows <= 16) return 'workgroup 16x64';
+  const workgroups = Math.ceil(rows / 64) * Math.ceil(columns / 64) * groups;
+  return workgroups >= ENOUGH_WORKGROUPS ? 'workgroup 64x64' : 'workgroup 32x32';
+}
+
+/** Tilings worth trying for a product of these sizes, the default first. */
+export function candidateTilings(sizes: ProductSizes, adapter: AdapterKind): TilingName[] {
+  const { rows, depth, layout } = sizes;
+  const others: TilingName[] = [];
+  if (rows === 1) others.push('register 1x4');
+  else if (rows < 6) others.push('register 1x4', 'register 4x4');
+  else others.push('register 8x8', rows < 32 ? 'register 4x8' : 'register 16x8');
+  if (adapter === 'hardware') {
+    if (rows === 1) others.push(layout === 'kn' ? 'shared 1x64 by blocks' : 'shared 1x32 by segments');
+    else if (rows < 6) others.push(layout === 'kn' ? 'shared 4x64 by blocks' : 'shared 4x16 by segments');
+    else if (rows < 32) others.push('workgroup 16x64', 'workgroup 32x32');
+    else others.push('workgroup 32x32', 'workgroup 64x64', 'workgroup 128x64', 'workgroup 128x128');
+    if (rows === 1 && layout === 'kn' && depth <= 1024) others.push('shared 1x32 by segments');
+  }
+  return [...new Set([defaultTiling(sizes, adapter), ...others])];
 }
 
 /**

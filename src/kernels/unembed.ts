@@ -24,6 +24,8 @@ const sizes = (dims: Dims): ProductSizes => ({
   columns: dims.d_vocab_out,
   depth: dims.d_model,
   groups: 1,
+  layout: 'nk',
+  hasWeights: true,
 });
 
 export const unembed: Kernel = {

@@ -1,0 +1,107 @@
+// Tilings of a whole model: whichever it has, every value has the same bits; and tuning, which chooses among them.
+
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { isNode } from '../../src/engine/node.ts';
+import { Model, type Product, type TilingName, type TilingRequest } from '../../src/index.ts';
+import { testDevice } from '../device.ts';
+import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
+
+const GPT2 = TINY_CONFIGS.gpt2;
+
+const models: Model[] = [];
+afterAll(() => {
+  for (const model of models) model.destroy();
+});
+
+async function load(config: string, tilings: TilingRequest): Promise<Model> {
+  const model = await Model.load(tinyModel(TINY_CONFIGS[config], 7), { device: await testDevice(), tilings });
+  models.push(model);
+  return model;
+}
+
+/** Every value of a run, the logits too, as bits. */
+async function valuesOf(model: Model, numerics: 'fast' | 'reproducible', length: number) {
+  const { logits, cache } = await model.runWithCache(randomTokens(model.config, 2, length, 5), { numerics });
+  try {
+    const values = new Map([['logits', new Uint32Array(logits.data.buffer)]]);
+    for (const name of cache.names) values.set(name, new Uint32Array((await cache.read(name)).data.buffer));
+    return values;
+  } finally {
+    cache.destroy();
+  }
+}
+
+/** Those whose text is short: a pipeline of another one takes a software adapter seconds. All: test/kernels/tilings.gpu.test.ts. */
+const DRAWN: readonly TilingName[] = [
+  'register 4x4',
+  'workgroup 32x32',
+  'shared 1x64 by blocks',
+  'shared 1x32 by segments',
+];
+
+/** A choice for each product by a number that is drawn. */
+const chooseBy =
+  (seed: number) =>
+  ({ kernel, sizes }: Product): TilingName => {
+    const words = `${kernel} ${sizes.depth} ${sizes.columns}`;
+    const hash = [...words].reduce((sum, letter) => (Math.imul(sum, 31) + letter.charCodeAt(0)) >>> 0, seed);
+    return DRAWN[hash % DRAWN.length];
+  };
+
+test('whichever tilings are drawn, every value has the same bits', async () => {
+  const draw = fc.record({ numerics: fc.constantFrom('fast' as const, 'reproducible' as const), seed: fc.nat() });
+  const usual = await load('gpt2', 'default');
+  await fc.assert(
+    fc.asyncProperty(draw, async ({ numerics, seed }) => {
+      const drawn = await load('gpt2', chooseBy(seed));
+      expect(await valuesOf(drawn, numerics, 4)).toEqual(await valuesOf(usual, numerics, 4));
+    }),
+    { numRuns: isNode() ? 2 : 1, seed: 3 },
+  );
+});
+
+test('a tiling that is asked for by name is in every product of the plan', async () => {
+  const model = await load('gpt2', 'register 4x4');
+  const products = model.plan({ pos: 3 }).steps.flatMap((step) => (step.kind === 'dispatch' ? [step] : []));
+  const tilings = products.flatMap(({ tiling }) => (tiling ? [tiling] : []));
+  expect(tilings.length).toBeGreaterThan(5);
+  for (const tiling of tilings) expect(tiling).toEqual({ tiling: 'register 4x4', origin: 'given' });
+});
+
+test('tuning measures each product once, and changes what later runs take and none of their bits', async () => {
+  const device = await testDevice();
+  const model = await Model.load(tinyModel({ ...GPT2, n_positions: 4 }, 7), { device, tilings: 'default' });
+  models.push(model);
+  const before = await valuesOf(model, 'fast', 4);
+  const bytes = model.memory.bytes;
+  const said: string[] = [];
+  const tuned = await model.tune({ remember: false, onProgress: ({ product }) => said.push(product) });
+  expect(tuned.map(({ name }) => name)).toEqual(said);
+  expect(new Set(said).size).toBe(said.length);
+  expect(said).toContain('unembed 12x37, 2 to 5 rows, fast');
+  for (const { best, medianMs } of tuned) {
+    expect(Object.keys(medianMs).length).toBeGreaterThan(1);
+    expect(Object.keys(medianMs)).toContain(best);
+    for (const ms of Object.values(medianMs)) expect(ms).toBeGreaterThan(0);
+  }
+  const { steps } = model.plan({ pos: 4 });
+  const inPlan = steps.flatMap((step) => (step.kind === 'dispatch' && step.tiling?.origin === 'tuned' ? [step] : []));
+  const unembed = inPlan.find(({ kernel }) => kernel === 'unembed');
+  expect(unembed?.tiling?.tiling).toBe(tuned.find(({ name }) => name.startsWith('unembed'))?.best);
+  expect(model.memory.bytes).toBeLessThanOrEqual(bytes);
+  expect(await valuesOf(model, 'fast', 4)).toEqual(before);
+});
+
+test('tuning ends when its signal says so', async () => {
+  const model = await load('gpt2', 'default');
+  const controller = new AbortController();
+  const tuning = model.tune({ signal: controller.signal, onProgress: () => controller.abort(new Error('enough')) });
+  await expect(tuning).rejects.toThrow('enough');
+});
+
+test('a request for tilings that is none is an error', async () => {
+  await expect(load('gpt2', 'register 3x3' as TilingName)).rejects.toThrow(
+    /^load: tilings is 'remembered', 'default', a function, or one of register 1x4, .*; got "register 3x3"\.$/,
+  );
+});
