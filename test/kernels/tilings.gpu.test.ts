@@ -7,8 +7,10 @@ import { attentionValues } from '../../src/kernels/attention_values.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
 import type { Dims } from '../../src/kernels/kernel.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
+import { neurons } from '../../src/kernels/neurons.ts';
 import { outputProjection } from '../../src/kernels/output_projection.ts';
 import type { Arithmetic } from '../../src/kernels/prelude.ts';
+import { qkvProjection } from '../../src/kernels/qkv_projection.ts';
 import { sharedSumsBytes } from '../../src/kernels/shared_sums.ts';
 import { TILINGS, type TilingName, workgroupSize } from '../../src/kernels/tiling.ts';
 import { unembed } from '../../src/kernels/unembed.ts';
@@ -35,6 +37,12 @@ const unembedDraft = (rows: Dims, d_model: number, d_vocab_out: number): Draft =
   options: { firstColumn: 0 },
   fillings: { x: HARD, W_U: HARD },
 });
+/** Queries of four heads, keys and values of two; of 16 columns of a head the first 8 are turned. */
+const QKV = {
+  ...{ d_in: 76, d_in_vec4: 19, n_heads: 4, n_key_value_heads: 2, d_head: 16, half: 4, n_ctx: 80 },
+  ...{ k_first: 76 * 16, v_first: 76 * 24, qkv: 76 * 128, qkv_vec4: 76 * 32 },
+  ...{ k_bias: 64, v_bias: 96, qkv_biases: 128 },
+};
 const HEADS = { n_heads: 4, n_key_value_heads: 2 };
 
 /** More rows and columns than the largest tile has, and sums that end inside of a segment, a slab, a block and a round of blocks. */
@@ -52,6 +60,17 @@ const PRODUCTS: readonly KernelCase[] = [
     {
       dims: { batch: 2, pos: 9, n_heads: 3, d_in: 76, d_in_vec4: 19, d_head: 6, d_out_vec4: 5, row_stride: 20 },
       fillings: { x: HARD, W: HARD },
+    },
+  ]),
+  // Columns that are stored in pairs.
+  ...casesOf(neurons, [
+    { ...matmulDraft({ batch: 2, pos: 67 }, 68, 43), options: { actFn: 'silu', gated: true }, without: ['b'] },
+  ]),
+  ...casesOf(qkvProjection, [
+    {
+      dims: { batch: 3, pos: 13, keys: 20, key_stride: 24, ...QKV },
+      without: ['k', 'v_cache'],
+      fillings: { x: HARD, W: HARD, cos: 'cos', sin: 'sin', first_pos: 'earlier positions: 7, 3, 0' },
     },
   ]),
   ...casesOf(unembed, [unembedDraft({ batch: 2, pos: 66 }, 140, 131), unembedDraft({ batch: 1, pos: 3 }, 601, 35)]),
