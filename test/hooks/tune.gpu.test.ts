@@ -1,9 +1,10 @@
 // Tilings of a whole model: whichever it has, every value has the same bits; and tuning, which chooses among them.
 
 import fc from 'fast-check';
-import { afterAll, expect, test } from 'vitest';
-import { isNode } from '../../src/engine/node.ts';
-import { Model, type Product, type TilingName, type TilingRequest } from '../../src/index.ts';
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { isNode, nodeModule } from '../../src/engine/node.ts';
+import { rememberTilings } from '../../src/engine/tiling_store.ts';
+import { describeAdapter, Model, type Product, type TilingName, type TilingRequest } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
 
@@ -14,7 +15,7 @@ afterAll(() => {
   for (const model of models) model.destroy();
 });
 
-async function load(config: string, tilings: TilingRequest): Promise<Model> {
+async function load(config: string, tilings?: TilingRequest): Promise<Model> {
   const model = await Model.load(tinyModel(TINY_CONFIGS[config], 7), { device: await testDevice(), tilings });
   models.push(model);
   return model;
@@ -61,12 +62,42 @@ test('whichever tilings are drawn, every value has the same bits', async () => {
   );
 });
 
+/** The tilings of a run's products, each with the product's name. */
+function tilingsOf(model: Model, pos: number) {
+  return model.plan({ pos }).steps.flatMap((step) => {
+    return step.kind === 'dispatch' && step.product && step.tiling ? [{ kernel: step.kernel, ...step.tiling }] : [];
+  });
+}
+
 test('a tiling that is asked for by name is in every product of the plan', async () => {
-  const model = await load('gpt2', 'register 4x4');
-  const products = model.plan({ pos: 3 }).steps.flatMap((step) => (step.kind === 'dispatch' ? [step] : []));
-  const tilings = products.flatMap(({ tiling }) => (tiling ? [tiling] : []));
+  const tilings = tilingsOf(await load('gpt2', 'register 4x4'), 3);
   expect(tilings.length).toBeGreaterThan(5);
-  for (const tiling of tilings) expect(tiling).toEqual({ tiling: 'register 4x4', origin: 'given' });
+  for (const tiling of tilings) expect(tiling).toMatchObject({ tiling: 'register 4x4', origin: 'given' });
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+test.runIf(isNode())('in Node, HYALINE_TILINGS says it where the caller says nothing', async () => {
+  vi.stubEnv('HYALINE_TILINGS', 'register 4x4');
+  const [given] = tilingsOf(await load('gpt2'), 3);
+  expect(given).toMatchObject({ tiling: 'register 4x4', origin: 'given' });
+  expect(tilingsOf(await load('gpt2', 'default'), 3)[0].origin).toBe('default');
+});
+
+test.runIf(isNode())('a model begins with what was remembered of this adapter, and of no other', async () => {
+  const fs = nodeModule('node:fs');
+  const folder = fs.mkdtempSync(`${nodeModule('node:os').tmpdir()}/hyaline-tilings-`);
+  vi.stubEnv('XDG_CACHE_HOME', folder);
+  const remembered = new Map<string, TilingName>([['unembed 12x37, 2 to 5 rows, fast', 'register 4x4']]);
+  rememberTilings('another adapter', new Map([['unembed 12x37, 1 row, fast', 'register 4x4']]));
+  rememberTilings(describeAdapter(await testDevice()).text, remembered);
+  const model = await load('gpt2');
+  fs.rmSync(folder, { recursive: true });
+  const unembed = (pos: number) => tilingsOf(model, pos).find(({ kernel }) => kernel === 'unembed');
+  expect(unembed(3)).toMatchObject({ tiling: 'register 4x4', origin: 'remembered' });
+  expect(unembed(1)?.origin).toBe('default');
 });
 
 test('tuning measures each product once, and changes what later runs take and none of their bits', async () => {
