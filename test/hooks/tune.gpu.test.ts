@@ -7,6 +7,7 @@ import { rememberTilings } from '../../src/engine/tiling_store.ts';
 import { describeAdapter, Model, type Product, type TilingName, type TilingRequest } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
+import { inChromeEvery } from '../sample.ts';
 
 const GPT2 = TINY_CONFIGS.gpt2;
 
@@ -21,11 +22,13 @@ async function load(config: string, tilings?: TilingRequest): Promise<Model> {
   return model;
 }
 
-/** Every value of a run, the logits too, as bits. */
+/** Every value of a run, and the logits of one that keeps nothing else, as bits. */
 async function valuesOf(model: Model, numerics: 'fast' | 'reproducible', length: number) {
-  const { logits, cache } = await model.runWithCache(randomTokens(model.config, 2, length, 5), { numerics });
+  const tokens = randomTokens(model.config, 2, length, 5);
+  const { logits } = await model.run(tokens, { numerics });
+  const { cache } = await model.runWithCache(tokens, { numerics });
   try {
-    const values = new Map([['logits', new Uint32Array(logits.data.buffer)]]);
+    const values = new Map([['logits of a run alone', new Uint32Array(logits.data.buffer)]]);
     for (const name of cache.names) values.set(name, new Uint32Array((await cache.read(name)).data.buffer));
     return values;
   } finally {
@@ -50,17 +53,20 @@ const chooseBy =
     return DRAWN[hash % DRAWN.length];
   };
 
-test('whichever tilings are drawn, every value has the same bits', async () => {
-  const draw = fc.record({ numerics: fc.constantFrom('fast' as const, 'reproducible' as const), seed: fc.nat() });
-  const usual = await load('gpt2', 'default');
-  await fc.assert(
-    fc.asyncProperty(draw, async ({ numerics, seed }) => {
-      const drawn = await load('gpt2', chooseBy(seed));
-      expect(await valuesOf(drawn, numerics, 4)).toEqual(await valuesOf(usual, numerics, 4));
-    }),
-    { numRuns: isNode() ? 2 : 1, seed: 3 },
-  );
-});
+test.each(inChromeEvery(2, ['gpt2', 'llama']))(
+  '%s: whichever tilings are drawn, every value has the same bits, captured or fused',
+  async (config) => {
+    const draw = fc.record({ numerics: fc.constantFrom('fast' as const, 'reproducible' as const), seed: fc.nat() });
+    const usual = await load(config, 'default');
+    await fc.assert(
+      fc.asyncProperty(draw, async ({ numerics, seed }) => {
+        const drawn = await load(config, chooseBy(seed));
+        expect(await valuesOf(drawn, numerics, 4)).toEqual(await valuesOf(usual, numerics, 4));
+      }),
+      { numRuns: 1, seed: config.length },
+    );
+  },
+);
 
 /** The tilings of a run's products, each with the product's name. */
 function tilingsOf(model: Model, pos: number) {
