@@ -4,9 +4,6 @@ import type * as Hyaline from '../src/index.ts';
 import { elapsedMs } from './interleave.ts';
 import { bindGroupEntries, type Dispatched, recordDispatches } from './recorder.ts';
 
-/** What kernels have that add up products: in registers, or in the memory of a workgroup. */
-const PRODUCT = /\btotal_0_0\b|var<workgroup> sums/;
-
 /** How often the products of the run are dispatched for one sample. */
 const PASSES = 3;
 
@@ -54,8 +51,8 @@ export class Matmuls {
       throw new Error(`bench: a run dispatches something else than its plan says.`);
     }
     const products = dispatches.flatMap((dispatch, i) => {
-      const { source } = steps[i];
-      return PRODUCT.test(source) ? [{ dispatch, source }] : [];
+      const { source, product } = steps[i];
+      return product === undefined ? [] : [{ dispatch, source }];
     });
     if (!rewrite) {
       return new Matmuls(
