@@ -55,7 +55,10 @@ export interface Kernel {
   /** Every binding it can have, in binding order. Binding 0 of the group is the run's uniforms. */
   readonly bindings: (dims: Dims) => readonly Binding[];
   readonly functions: (options: Options) => readonly ScalarFunction[];
-  /** WGSL after the declarations: functions of its own and `main`. */
+  /**
+   * WGSL after the declarations: functions of its own and `main`. Matrices of weights are read by `load_<binding>(i)`, which
+   * `kernelSource` writes; i counts elements of the binding.
+   */
   readonly wgsl: (variant: Variant) => string;
   readonly workgroups: (dims: Dims, options: Options) => readonly [number, number, number];
   /** The same in float64, plainly; returns every output. */
@@ -99,15 +102,26 @@ export function presentBindings(kernel: Kernel, variant: Variant): Binding[] {
 }
 
 /**
+ * What reads element i of a binding, as the kernel sees elements: kernels do not index what may be stored in another format. For
+ * the bindings of which the text calls it.
+ */
+function accessor({ name, role, element }: Binding, text: string): string {
+  if (role === 'output' || !text.includes(`load_${name}(`)) return '';
+  return `fn load_${name}(i: u32) -> ${element} { return ${name}[i]; }`;
+}
+
+/**
  * The final WGSL of one variant, as it is compiled: uniforms, bindings with their shapes, model sizes as constants,
- * the scalar functions, then the kernel's own text.
+ * the scalar functions, what reads matrices, then the kernel's own text.
  */
 export function kernelSource(kernel: Kernel, variant: Variant): string {
-  const declarations = presentBindings(kernel, variant).map((binding, index) => {
+  const bindings = presentBindings(kernel, variant);
+  const declarations = bindings.map((binding, index) => {
     const access = binding.role === 'output' ? 'read_write' : 'read';
     return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${binding.name}: array<${binding.element}>; // [${binding.shape.join(', ')}]`;
   });
   const text = kernel.wgsl(variant).trim();
+  const accessors = bindings.map((binding) => accessor(binding, text)).filter(Boolean);
   const constants = Object.entries(variant.dims)
     .filter(([axis]) => !(RUN_AXES as readonly string[]).includes(axis) && new RegExp(`\\b${axis}\\b`).test(text))
     .map(([axis, size]) => `const ${axis} = ${size}u;`);
@@ -117,6 +131,7 @@ export function kernelSource(kernel: Kernel, variant: Variant): string {
     declarations.join('\n'),
     constants.join('\n'),
     functionsSource(kernel.functions(variant.options), variant.arithmetic),
+    ...(accessors.length > 0 ? [accessors.join('\n')] : []),
     text,
   ]
     .join('\n\n')

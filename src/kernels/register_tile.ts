@@ -23,8 +23,8 @@ export interface RegisterTile {
   /** Binding of A, rows contiguous along the summed axis; `vectors`: it is an array<vec4f>. */
   readonly a: { readonly name: string; readonly vectors: boolean };
   /**
-   * Binding of B. `kn` has columns side by side (stride_n = 1), `nk` has the summed axis side by side (stride_k = 1).
-   * `vectors`: it is an array<vec4f> along that contiguous axis, and bases and strides count vec4.
+   * Binding of B, read by `load_<name>(i)` (kernel.ts). `kn` has columns side by side (stride_n = 1), `nk` has the summed axis side
+   * by side (stride_k = 1). `vectors`: it is an array<vec4f> along that contiguous axis, and bases and strides count vec4.
    */
   readonly b: { readonly name: string; readonly layout: 'kn' | 'nk'; readonly vectors: boolean };
   /** The number of columns is a multiple of 4. Otherwise `kn` vectors have lanes beyond the edge that must not be stored. */
@@ -129,18 +129,20 @@ function loadColumns({ b, wholeSegments }: RegisterTile, n: number): string {
   const at = (j: number) => (wholeSegments ? `(k + ${j}u)` : `min(k + ${j}u, end - 1u)`);
   if (isVectorOfColumns(b)) {
     return range(SEGMENT)
-      .map((j) => `let b_${n}_${j} = ${b.name}[b_${n} + ${at(j)} * b_stride_k];`)
+      .map((j) => `let b_${n}_${j} = load_${b.name}(b_${n} + ${at(j)} * b_stride_k);`)
       .join(' ');
   }
   // Contiguous along the summed axis: four terms are read at once and transposed in registers.
   const quads =
     b.vectors &&
     range(SEGMENT / 4).flatMap((v) =>
-      range(4).map((c) => `let q_${n}_${v}_${c} = ${b.name}[b_${n}_c${c} + ${at(v * 4)} / 4u];`),
+      range(4).map((c) => `let q_${n}_${v}_${c} = load_${b.name}(b_${n}_c${c} + ${at(v * 4)} / 4u);`),
     );
   const terms = range(SEGMENT).map((j) => {
     const lane = (c: number) =>
-      quads ? `q_${n}_${Math.floor(j / 4)}_${c}.${LANES[j % 4]}` : `${b.name}[b_${n}_c${c} + ${at(j)} * b_stride_k]`;
+      quads
+        ? `q_${n}_${Math.floor(j / 4)}_${c}.${LANES[j % 4]}`
+        : `load_${b.name}(b_${n}_c${c} + ${at(j)} * b_stride_k)`;
     return `let b_${n}_${j} = vec4f(${range(4).map(lane).join(', ')});`;
   });
   return [...(quads || []), ...terms].join(' ');
