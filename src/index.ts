@@ -75,7 +75,7 @@ export {
   zeroAblate,
 } from './hooks/interventions.ts';
 export type { ResidualInput } from './hooks/layer_range.ts';
-export type { LoadOptions, ModelInMemory } from './hooks/load.ts';
+export { type LoadOptions, type ModelInMemory, readWeights } from './hooks/load.ts';
 export {
   Model,
   type RunOptions,
@@ -95,6 +95,7 @@ export type { TokenInput } from './hooks/tokens.ts';
 export type { WeightNames } from './hooks/weights.ts';
 export { type FloatingFormat, type NumberFormat, roundTo } from './kernels/formats.ts';
 export type { Numerics } from './kernels/prelude.ts';
+export { WEIGHT_FORMATS, type WeightFormat } from './kernels/weight_formats.ts';
 export { type CompareOptions, type Comparison, compare, type ValueComparison } from './numerics/compare.ts';
 export type { ElementDifference, ElementStatistics } from './numerics/compare_elements.ts';
 export type { Interval } from './numerics/confidence.ts';

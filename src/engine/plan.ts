@@ -6,7 +6,7 @@
 import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../kernels/edit.ts';
 import { type Kernel, kernelSource, presentBindings, type Variant } from '../kernels/kernel.ts';
 import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
-import { FIRST_POS, type Graph, type GraphValue, type RunAxis, TOKENS } from './graph.ts';
+import { FIRST_POS, type Graph, type GraphValue, type Operation, type RunAxis, TOKENS } from './graph.ts';
 import {
   type BufferName,
   bufferOf,
@@ -271,6 +271,7 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
       options: { firstToken: piece?.firstRow ?? 0, firstColumn: piece?.firstRow ?? 0, ...operation.options },
       arithmetic: environment.arithmetic,
       has: (binding) => binding in inputs || binding in weights || isWanted(outputs[binding] ?? ''),
+      matrices: storages(weights, environment.weights),
     };
     const label = `${kernel.name} ${valueOfBuffer(Object.values(outputs).at(-1) ?? '')}`;
     return dispatch(kernel, label, variant, (name): Resource => {
@@ -282,6 +283,15 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
       return { kind: 'slot', slot: environment.slot(buffer) };
     });
   });
+}
+
+/** How the weights of an operation are stored, by binding: those that are not float32. */
+function storages(weights: Operation['weights'], layouts: ReadonlyMap<string, WeightLayout>): Variant['matrices'] {
+  const entries = Object.entries(weights).flatMap(([binding, name]) => {
+    const layout = layouts.get(name);
+    return layout && layout.format !== 'f32' ? [[binding, layout] as const] : [];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Names that WGSL can use for an axis: `1` is the only one that is no identifier. */

@@ -8,7 +8,7 @@ import {
   openCheckpoint,
   type RawConfig,
 } from '../engine/checkpoint.ts';
-import { type ModelConfig, weightSpecs } from '../engine/config.ts';
+import { type ModelConfig, type WeightSpec, weightSpecs } from '../engine/config.ts';
 import { requestDevice } from '../engine/device.ts';
 import { dispatchesOf } from '../engine/frame.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
@@ -18,6 +18,7 @@ import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
 import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayout } from '../engine/weights.ts';
 import { SMALLEST_NORMAL } from '../kernels/kernel.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
+import { checkWeightFormat, largestWeight, type WeightFormat } from '../kernels/weight_formats.ts';
 
 /** A model in memory instead of in a folder: what config.json would say, and tensors by their checkpoint names. */
 export interface ModelInMemory {
@@ -30,6 +31,12 @@ export interface LoadOptions {
   readonly device?: GPUDevice;
   /** How runs that do not say otherwise are rounded; `fast` if absent. See `Numerics`. */
   readonly numerics?: Numerics;
+  /**
+   * What the model's matrices are stored in on the GPU, embedding and unembedding among them: `f32` as they are (if absent), `f16` rounded,
+   * `q8` or `q4` as whole numbers with an f16 scale for each 32 (9 and 5 bits each, almost). Kernels compute in float32 with the
+   * numbers that these are: the bits of a run are those of a model that is given such weights. Biases, gains and positions stay f32.
+   */
+  readonly weights?: WeightFormat;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /** Cuts the embedding and the unembedding into pieces of at most this many bytes, as an adapter with this limit would need. */
@@ -44,6 +51,7 @@ export interface ModelParts {
   readonly runtime: Runtime;
   readonly tokenizer: Tokenizer | null;
   readonly warnings: readonly string[];
+  readonly weightFormat: WeightFormat;
   readonly device: GPUDevice;
   readonly ownsDevice: boolean;
 }
@@ -54,11 +62,8 @@ export async function loadModel(
   options: LoadOptions,
 ): Promise<ModelParts> {
   options.signal?.throwIfAborted();
-  const checkConfig = (config: RawConfig) => void parseConfig(config);
-  const checkpoint =
-    typeof from === 'object' && 'tensors' in from
-      ? memoryCheckpoint(from.config, from.tensors)
-      : await openCheckpoint(from, { ...options, checkConfig });
+  checkWeightFormat(options.weights ?? 'f32');
+  const checkpoint = await open(from, options);
   try {
     return await loadCheckpoint(checkpoint, options);
   } finally {
@@ -66,9 +71,20 @@ export async function loadModel(
   }
 }
 
+/** A checkpoint whose configuration can be run. */
+async function open(
+  from: SourceLocation | Source | ModelInMemory,
+  options: Pick<LoadOptions, 'onProgress' | 'signal'>,
+): Promise<Checkpoint> {
+  const checkConfig = (config: RawConfig) => void parseConfig(config);
+  if (typeof from === 'object' && 'tensors' in from) return memoryCheckpoint(from.config, from.tensors);
+  return openCheckpoint(from, { ...options, checkConfig });
+}
+
 async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Promise<ModelParts> {
   const config = parseConfig(checkpoint.config);
   const numerics = checkNumerics(options.numerics ?? 'fast');
+  const weightFormat = options.weights ?? 'f32';
   const loaded = loadWeights(config, checkpoint);
   const files = checkpoint.tokenizer;
   const tokenizer = files && (await createTokenizer(files.tokenizerJson, files.tokenizerConfig, config.bosTokenId));
@@ -77,7 +93,7 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
   const device = options.device ?? (await requestDevice());
   let runtime: Runtime | undefined;
   try {
-    const layouts = weightLayouts(config, device, options.maxBindingSizeBytes);
+    const layouts = weightLayouts(config, device, options);
     const graph = buildGraph(config, (name) => layouts.has(name) && !loaded.absent.has(name));
     runtime = new Runtime(device, graph, layouts, numerics);
     const notFinite = await upload(runtime, loaded, config, layouts, options);
@@ -85,7 +101,7 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
     await compileFirst(runtime, config, options);
     const warnings = [...loaded.warnings, ...notFinite];
     const eosTokenIds = endTokens(checkpoint.config, config);
-    return { config, eosTokenIds, graph, runtime, tokenizer, warnings, device, ownsDevice };
+    return { config, eosTokenIds, graph, runtime, tokenizer, warnings, weightFormat, device, ownsDevice };
   } catch (error) {
     runtime?.destroy();
     if (ownsDevice) device.destroy();
@@ -102,12 +118,12 @@ function endTokens(raw: RawConfig, { dVocab }: ModelConfig): number[] {
 function weightLayouts(
   config: ModelConfig,
   device: GPUDevice,
-  maxBytes = Number.POSITIVE_INFINITY,
+  { maxBindingSizeBytes = Number.POSITIVE_INFINITY, weights }: LoadOptions,
 ): Map<string, WeightLayout> {
   const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
-  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, maxBytes);
+  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, maxBindingSizeBytes);
   const specs = [...weightSpecs(config), ...derivedSpecs(config)];
-  return new Map(specs.map((spec) => [spec.name, weightLayout(spec, limit)]));
+  return new Map(specs.map((spec) => [spec.name, weightLayout(spec, limit, weights)]));
 }
 
 /**
@@ -127,6 +143,7 @@ async function upload(
   const total = loaded.sizeBytes;
   for await (const { absent, data, ...spec } of loaded.weights(signal)) {
     const layout = layouts.get(spec.name);
+    if (layout) checkStorable(spec, data, layout);
     const strange = data.reduce((count, value) => count + Number(!Number.isFinite(value)), 0);
     if (strange > 0) warnings.push(`weights: ${spec.name} holds ${strange} values that are NaN or infinite`);
     const tiny = data.reduce((count, value) => count + Number(isSubnormal(value)), 0);
@@ -148,9 +165,45 @@ async function upload(
   return warnings;
 }
 
+/** @throws Error where a smaller format has no number for some of a matrix's */
+function checkStorable({ name }: WeightSpec, data: Float32Array, { format }: WeightLayout): void {
+  if (format === 'f32') return;
+  const largest = largestWeight(format);
+  const count = data.reduce((sum, value) => sum + Number(!(Math.abs(value) <= largest)), 0);
+  if (count === 0) return;
+  throw new Error(
+    `weights: ${name} holds ${count} values that are NaN, infinite or beyond ${largest}, which ${format} has no numbers for. ` +
+      "Load the model with weights 'f32'.",
+  );
+}
+
 /** Smaller than any normal float32, and not 0. */
 function isSubnormal(value: number): boolean {
   return value !== 0 && Math.abs(value) < SMALLEST_NORMAL;
+}
+
+/**
+ * The weights of a checkpoint as they stand there, in float32, by TransformerLens's names: what a model holds in less when it is loaded with
+ * `weights` of a smaller format. Needs no GPU; the CPU holds all of them.
+ * @throws Error as `Model.load`
+ * @example
+ * const originalWeights = await readWeights('models/circuit-zoo');
+ * using model = await Model.load('models/circuit-zoo', { weights: 'q8' });
+ * const report = await numericsReport(model, 'The capital of France is', { originalWeights });
+ */
+export async function readWeights(
+  from: SourceLocation | Source | ModelInMemory,
+  options: Pick<LoadOptions, 'onProgress' | 'signal'> = {},
+): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+  const checkpoint = await open(from, options);
+  try {
+    const weights = new Map<string, Float32Array<ArrayBuffer>>();
+    const loaded = loadWeights(parseConfig(checkpoint.config), checkpoint);
+    for await (const { name, data } of loaded.weights(options.signal)) weights.set(name, data.slice());
+    return weights;
+  } finally {
+    checkpoint.close();
+  }
 }
 
 /** Compiles the pipelines of a single token and of a longer text, so that the first run is not the slow one. */

@@ -9,6 +9,7 @@
 // Source of the method: register blocking, as in any BLAS.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { SEGMENT } from './kernel.ts';
+import { isQuantised, type WeightFormat } from './weight_formats.ts';
 
 export interface RegisterTile {
   readonly rows: number;
@@ -26,7 +27,13 @@ export interface RegisterTile {
    * Binding of B, read by `load_<name>(i)` (kernel.ts). `kn` has columns side by side (stride_n = 1), `nk` has the summed axis side
    * by side (stride_k = 1). `vectors`: it is an array<vec4f> along that contiguous axis, and bases and strides count vec4.
    */
-  readonly b: { readonly name: string; readonly layout: 'kn' | 'nk'; readonly vectors: boolean };
+  readonly b: {
+    readonly name: string;
+    readonly layout: 'kn' | 'nk';
+    readonly vectors: boolean;
+    /** What it is stored in; float32 if absent. Its blocks of scales lie along the summed axis. */
+    readonly format?: WeightFormat;
+  };
   /** The number of columns is a multiple of 4. Otherwise `kn` vectors have lanes beyond the edge that must not be stored. */
   readonly wholeColumns: boolean;
   /** Each block's sum is a value of its own, and counts as it would be stored. */
@@ -125,27 +132,45 @@ function columnBases({ b }: RegisterTile, n: number): string {
 }
 
 /** `b_n_0 … b_n_7`: the segment's terms of four columns of B, as vec4f. Beyond the block's end any element will do. */
-function loadColumns({ b, wholeSegments }: RegisterTile, n: number): string {
+function loadColumns(tile: RegisterTile, n: number): string {
+  const { b, wholeSegments } = tile;
   const at = (j: number) => (wholeSegments ? `(k + ${j}u)` : `min(k + ${j}u, end - 1u)`);
   if (isVectorOfColumns(b)) {
-    return range(SEGMENT)
-      .map((j) => `let b_${n}_${j} = load_${b.name}(b_${n} + ${at(j)} * b_stride_k);`)
-      .join(' ');
+    const { scale, load } = segmentOf(tile, `${n}`, `b_${n} + k * b_stride_k`);
+    return [scale, ...range(SEGMENT).map((j) => `let b_${n}_${j} = ${load(`b_${n} + ${at(j)} * b_stride_k`)};`)].join(
+      ' ',
+    );
   }
+  const segments = range(4).map((c) => {
+    const first = `b_${n}_c${c} + ${b.vectors ? 'k / 4u' : 'k * b_stride_k'}`;
+    return segmentOf(tile, `${n}_c${c}`, first);
+  });
   // Contiguous along the summed axis: four terms are read at once and transposed in registers.
   const quads =
     b.vectors &&
     range(SEGMENT / 4).flatMap((v) =>
-      range(4).map((c) => `let q_${n}_${v}_${c} = load_${b.name}(b_${n}_c${c} + ${at(v * 4)} / 4u);`),
+      segments.map(({ load }, c) => `let q_${n}_${v}_${c} = ${load(`b_${n}_c${c} + ${at(v * 4)} / 4u`)};`),
     );
   const terms = range(SEGMENT).map((j) => {
     const lane = (c: number) =>
       quads
         ? `q_${n}_${Math.floor(j / 4)}_${c}.${LANES[j % 4]}`
-        : `load_${b.name}(b_${n}_c${c} + ${at(j)} * b_stride_k)`;
+        : segments[c].load(`b_${n}_c${c} + ${at(j)} * b_stride_k`);
     return `let b_${n}_${j} = vec4f(${range(4).map(lane).join(', ')});`;
   });
-  return [...(quads || []), ...terms].join(' ');
+  return [...segments.map(({ scale }) => scale), ...(quads || []), ...terms].join(' ');
+}
+
+/**
+ * How a segment's terms are read: one scale for all of them where they lie in one block of scales, which segments do that begin at a
+ * multiple of their length.
+ */
+function segmentOf({ b, block }: RegisterTile, suffix: string, first: string) {
+  const isOneBlock = isQuantised(b.format ?? 'f32') && block % SEGMENT === 0;
+  return {
+    scale: isOneBlock ? `let scale_${suffix} = scale_${b.name}(${first});` : '',
+    load: (i: string) => (isOneBlock ? `scaled_${b.name}(${i}, scale_${suffix})` : `load_${b.name}(${i})`),
+  };
 }
 
 /** Each vec4 of B is one term of four columns: columns come and go four at a time. */

@@ -48,9 +48,9 @@ var<private> times: f32;
 
 fn value(i: u32) -> f32 {
   #if ${has('factor')}
-  return product(times, load_x(first + i));
+  return product(times, x[first + i]);
   #else
-  return load_x(first + i);
+  return x[first + i];
   #endif
 }
 
