@@ -123,18 +123,22 @@ export function megabytes(bytes: number): string {
   return `${size < 100 ? size.toPrecision(3) : Math.round(size)} ${unit}`;
 }
 
-/** The weight's elements in GPU order, padded with zeros. Copies; the input is left alone. */
+/**
+ * The weight's elements in GPU order, padded with zeros. The input is left alone, and given back where it is in order already.
+ * @param isTransposed `data` is the transpose of a matrix
+ */
 export function packWeight(
   spec: WeightSpec,
   data: Float32Array<ArrayBuffer>,
   layout: WeightLayout,
+  isTransposed = false,
 ): Float32Array<ArrayBuffer> {
   const { rows, rowStride } = layout;
   const [, width] = matrixShape(spec);
-  const kind = form(spec.name);
-  if ((kind === 'rows' || kind === 'columns' || kind === 'flat') && width === rowStride) return data;
+  const isInOrder = (form(spec.name) === 'transposed') === isTransposed && form(spec.name) !== 'heads';
+  if (isInOrder && width === rowStride) return data;
   const packed = new Float32Array(rows * rowStride);
-  const index = indexOf(spec);
+  const index = isTransposed ? transposedIndex(spec) : indexOf(spec);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < width; column++) packed[row * rowStride + column] = data[index(row, column)];
   }
@@ -154,6 +158,13 @@ export function unpackWeight(
     for (let column = 0; column < width; column++) data[index(row, column)] = packed[row * rowStride + column];
   }
   return data;
+}
+
+/** Where an element of the matrix on the GPU stands in the transpose of TransformerLens's; there is none of heads. */
+function transposedIndex(spec: WeightSpec): (row: number, column: number) => number {
+  const [rows, width] = matrixShape(spec);
+  if (form(spec.name) === 'transposed') return (row, column) => row * width + column;
+  return (row, column) => column * rows + row;
 }
 
 /** Where an element of the matrix on the GPU stands in TransformerLens's layout. */

@@ -67,7 +67,7 @@ export async function loadModel(
   try {
     return await loadCheckpoint(checkpoint, options);
   } finally {
-    checkpoint.close();
+    await checkpoint.close();
   }
 }
 
@@ -127,7 +127,7 @@ function weightLayouts(
 }
 
 /**
- * Uploads tensor by tensor: the CPU holds one at a time beside the checkpoint. Gives a warning for each weight that holds NaN or
+ * Uploads tensor by tensor, as they come: the CPU holds one at a time, and what it is converted to. Gives a warning for each weight that holds NaN or
  * infinities: WGSL lets an implementation assume that there are none, so what such a model computes is anybody's guess. Subnormal
  * numbers some adapters take as 0: here they are, so that all compute with the same weights.
  */
@@ -141,7 +141,7 @@ async function upload(
   const warnings: string[] = [];
   let done = 0;
   const total = loaded.sizeBytes;
-  for await (const { absent, data, ...spec } of loaded.weights(signal)) {
+  for await (const { absent, data, isTransposed, ...spec } of loaded.weights({ signal, keepTransposed: true })) {
     const layout = layouts.get(spec.name);
     if (layout) checkStorable(spec, data, layout);
     const strange = data.reduce((count, value) => count + Number(!Number.isFinite(value)), 0);
@@ -151,7 +151,7 @@ async function upload(
     if (!absent && layout) {
       const normal = tiny > 0 ? data.map((value) => (isSubnormal(value) ? 0 : value)) : data;
       await runtime.memory.scoped(`the weight ${spec.name}`, () =>
-        runtime.uploadWeight(spec.name, packWeight(spec, normal, layout)),
+        runtime.uploadWeight(spec.name, packWeight(spec, normal, layout, isTransposed)),
       );
     }
     signal?.throwIfAborted();
@@ -199,10 +199,10 @@ export async function readWeights(
   try {
     const weights = new Map<string, Float32Array<ArrayBuffer>>();
     const loaded = loadWeights(parseConfig(checkpoint.config), checkpoint);
-    for await (const { name, data } of loaded.weights(options.signal)) weights.set(name, data.slice());
+    for await (const { name, data } of loaded.weights(options)) weights.set(name, data.slice());
     return weights;
   } finally {
-    checkpoint.close();
+    await checkpoint.close();
   }
 }
 
