@@ -95,16 +95,36 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
   try {
     const layouts = weightLayouts(config, device, options);
     const graph = buildGraph(config, (name) => layouts.has(name) && !loaded.absent.has(name));
-    runtime = new Runtime(device, graph, layouts, numerics);
-    const notFinite = await upload(runtime, loaded, config, layouts, options);
+    const made = new Runtime(device, graph, layouts, numerics);
+    runtime = made;
     await runtime.prepareNumerics(numerics);
-    await compileFirst(runtime, config, options);
+    // Config and headers say what the first plans are: their pipelines compile while the weights come.
+    const [notFinite] = await together(options.signal, (signal) => [
+      upload(made, loaded, config, layouts, { ...options, signal }),
+      compileFirst(made, config, { ...options, signal }),
+    ]);
     const warnings = [...loaded.warnings, ...notFinite];
     const eosTokenIds = endTokens(checkpoint.config, config);
     return { config, eosTokenIds, graph, runtime, tokenizer, warnings, weightFormat, device, ownsDevice };
   } catch (error) {
     runtime?.destroy();
     if (ownsDevice) device.destroy();
+    throw error;
+  }
+}
+
+/** Both results; if one fails the other is aborted and has ended before the failure is thrown. */
+async function together<A, B>(
+  signal: AbortSignal | undefined,
+  start: (signal: AbortSignal) => readonly [Promise<A>, Promise<B>],
+): Promise<[A, B]> {
+  const controller = new AbortController();
+  const both = start(signal ? AbortSignal.any([signal, controller.signal]) : controller.signal);
+  try {
+    return await Promise.all(both);
+  } catch (error) {
+    controller.abort(error);
+    await Promise.allSettled(both);
     throw error;
   }
 }
@@ -206,7 +226,10 @@ export async function readWeights(
   }
 }
 
-/** Compiles the pipelines of a single token and of a longer text, so that the first run is not the slow one. */
+/**
+ * Compiles the pipelines of a single token and of a longer text, so that the first run is not the slow one. Those of other runs are compiled
+ * when they are first needed.
+ */
 async function compileFirst(
   runtime: Runtime,
   { nCtx }: ModelConfig,
