@@ -39,6 +39,7 @@ export { type TokenProbability, topTokens } from './analysis/top_tokens.ts';
 export type { LoadProgress, OnProgress, RawConfig } from './engine/checkpoint.ts';
 export type { ActivationFunction, ModelConfig, NormalizationType, WeightSpec } from './engine/config.ts';
 export { type AdapterDescription, describeAdapter, type RequestDeviceOptions, requestDevice } from './engine/device.ts';
+export { type CacheOption, clearDownloads } from './engine/file_store.ts';
 export type { Answer, BuiltinErrors, Fingerprint, FingerprintProperties } from './engine/fingerprint/properties.ts';
 export { adapterFingerprint } from './engine/fingerprint.ts';
 export { KeyValueCache, type KeyValueCacheSize } from './engine/key_value_cache.ts';
@@ -52,7 +53,7 @@ export {
   type SafetensorsTensor,
   type StoredTensor,
 } from './engine/safetensors_reader.ts';
-export { createSource, type Source, type SourceLocation } from './engine/source.ts';
+export { createSource, type Source, type SourceLocation, type SourceOptions } from './engine/source.ts';
 export type { TokenizeOptions, Tokenizer } from './engine/tokenizer.ts';
 export { ActivationCache, CachedValue, type ReadOptions } from './hooks/activation_cache.ts';
 export type { GeneratedToken, GenerateOptions, GenerationStep } from './hooks/generate.ts';

@@ -3,7 +3,14 @@
 
 import { elementCount } from './dtypes.ts';
 import type { SafetensorsEntry } from './safetensors.ts';
-import { createSource, type OnProgress, readBytes, type Source, type SourceLocation } from './source.ts';
+import {
+  createSource,
+  type OnProgress,
+  readBytes,
+  type Source,
+  type SourceLocation,
+  type SourceOptions,
+} from './source.ts';
 import { type StreamedTensor, TensorStream } from './tensor_stream.ts';
 
 export type { LoadProgress, OnProgress } from './source.ts';
@@ -37,7 +44,7 @@ export interface Checkpoint {
   close(): Promise<void>;
 }
 
-export interface OpenOptions {
+export interface OpenOptions extends SourceOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /** Called with config.json before the weights are downloaded, so that a model that cannot run fails early. */
@@ -67,7 +74,7 @@ export async function openCheckpoint(
   location: SourceLocation | Source,
   options: OpenOptions = {},
 ): Promise<Checkpoint> {
-  const source = isSource(location) ? location : createSource(location);
+  const source = isSource(location) ? location : createSource(location, options);
   const config = await readJson(source, 'config.json', options);
   if (!config) {
     throw new Error(

@@ -13,7 +13,7 @@ import { requestDevice } from '../engine/device.ts';
 import { dispatchesOf } from '../engine/frame.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
 import { Runtime } from '../engine/runtime.ts';
-import type { Source, SourceLocation } from '../engine/source.ts';
+import type { Source, SourceLocation, SourceOptions } from '../engine/source.ts';
 import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
 import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayout } from '../engine/weights.ts';
 import { SMALLEST_NORMAL } from '../kernels/kernel.ts';
@@ -26,7 +26,7 @@ export interface ModelInMemory {
   readonly tensors: Readonly<Record<string, MemoryTensor>>;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends SourceOptions {
   /** Yours to keep: it is used and never destroyed. Without one, `requestDevice()` gives one that dies with the model. */
   readonly device?: GPUDevice;
   /** How runs that do not say otherwise are rounded; `fast` if absent. See `Numerics`. */
@@ -74,7 +74,7 @@ export async function loadModel(
 /** A checkpoint whose configuration can be run. */
 async function open(
   from: SourceLocation | Source | ModelInMemory,
-  options: Pick<LoadOptions, 'onProgress' | 'signal'>,
+  options: Pick<LoadOptions, 'onProgress' | 'signal' | 'cache'>,
 ): Promise<Checkpoint> {
   const checkConfig = (config: RawConfig) => void parseConfig(config);
   if (typeof from === 'object' && 'tensors' in from) return memoryCheckpoint(from.config, from.tensors);
@@ -213,7 +213,7 @@ function isSubnormal(value: number): boolean {
  */
 export async function readWeights(
   from: SourceLocation | Source | ModelInMemory,
-  options: Pick<LoadOptions, 'onProgress' | 'signal'> = {},
+  options: Pick<LoadOptions, 'onProgress' | 'signal' | 'cache'> = {},
 ): Promise<Map<string, Float32Array<ArrayBuffer>>> {
   const checkpoint = await open(from, options);
   try {
