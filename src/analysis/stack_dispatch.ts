@@ -32,7 +32,7 @@ export type StackNorm<Scale = CachedValue> =
 export interface Directions {
   readonly direction: GPUBuffer;
   readonly minus?: GPUBuffer;
-  readonly gain?: GPUBuffer;
+  readonly gain?: GPUBufferBinding;
   readonly rows: number;
 }
 
@@ -52,7 +52,7 @@ export interface StackUse {
 
 /** Where vectors lie; sizes by the kernel's axis labels. */
 interface Place {
-  readonly buffers: { readonly x: GPUBuffer; readonly factor?: GPUBuffer };
+  readonly buffers: { readonly x: GPUBuffer | GPUBufferBinding; readonly factor?: GPUBuffer };
   readonly sizes: {
     readonly x_elements: number;
     readonly component_stride: number;
@@ -64,7 +64,7 @@ interface Place {
 
 /** A matrix of float32 on the GPU. */
 interface MatrixRows {
-  readonly buffer: GPUBuffer;
+  readonly buffer: GPUBuffer | GPUBufferBinding;
   readonly rows: number;
   readonly rowStride: number;
 }
@@ -243,9 +243,9 @@ async function dispatchPresent(
   { runtime }: Model,
   kernel: Kernel,
   how: Pick<Variant, 'dims' | 'options'> & Pick<StackUse, 'numerics'>,
-  buffers: Readonly<Record<string, GPUBuffer | undefined>>,
+  buffers: Readonly<Record<string, GPUBuffer | GPUBufferBinding | undefined>>,
 ): Promise<void> {
-  const present: Record<string, GPUBuffer> = {};
+  const present: Record<string, GPUBuffer | GPUBufferBinding> = {};
   for (const [name, buffer] of Object.entries(buffers)) if (buffer) present[name] = buffer;
   await runtime.dispatch(kernel, { ...how, has: (binding) => binding in present }, present);
 }

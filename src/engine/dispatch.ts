@@ -13,7 +13,7 @@ export async function dispatchKernel(
   pipelines: PipelineCache,
   kernel: Kernel,
   variant: Variant,
-  buffers: Readonly<Record<string, GPUBuffer>>,
+  buffers: Readonly<Record<string, GPUBuffer | GPUBufferBinding>>,
 ): Promise<void> {
   const bindings = presentBindings(kernel, variant);
   const pipeline = await pipelines.get({

@@ -8,8 +8,8 @@ import type { Pipeline } from './pipelines.ts';
 import type { Dispatch, Pause, Plan, Resource, RunShape } from './plan.ts';
 import type { Workspace } from './workspace.ts';
 
-/** Buffers of a weight, one per piece. */
-export type WeightBuffers = ReadonlyMap<string, readonly GPUBuffer[]>;
+/** What to bind for a weight, for each of its pieces. */
+export type WeightBuffers = ReadonlyMap<string, readonly GPUBufferBinding[]>;
 
 /** The numbers of one edit of a run: what fills its buffers, or the function that the run stops for. */
 export type EditData =
@@ -124,7 +124,7 @@ export class Frame {
     const { weights, memory } = this;
     if (this.bindGroups && this.cache === cache) return;
     const { tokens, firstPos, uniforms, edits } = this.workspace.buffers;
-    const bufferOf = (resource: Resource): GPUBuffer | undefined => {
+    const bufferOf = (resource: Resource): GPUBuffer | GPUBufferBinding | undefined => {
       if (resource.kind === 'tokens') return tokens;
       if (resource.kind === 'first_pos') return firstPos;
       if (resource.kind === 'cache') return cache?.buffer(resource.value);
@@ -234,11 +234,11 @@ export function bind(
   device: GPUDevice,
   label: string,
   { layout }: Pipeline,
-  buffers: readonly (GPUBuffer | undefined)[],
+  buffers: readonly (GPUBuffer | GPUBufferBinding | undefined)[],
 ): GPUBindGroup {
   const entries = buffers.map((buffer, binding) => {
     if (!buffer) throw new Error(`plan: ${label} has nothing to bind at @binding(${binding}).`);
-    return { binding, resource: { buffer } };
+    return { binding, resource: 'buffer' in buffer ? buffer : { buffer } };
   });
   return device.createBindGroup({ label, layout, entries });
 }

@@ -98,10 +98,10 @@ export class GpuMemory {
   }
 
   /**
-   * Copies the first `sizeBytes` of a buffer to the CPU. Waits for the GPU; keeps one mappable buffer for each of the last sizes, so
+   * Copies `sizeBytes` of a buffer to the CPU, from its beginning or from `offset` bytes on. Waits for the GPU; keeps one mappable buffer for each of the last sizes, so
    * that reading the same values again and again, one after another, creates none.
    */
-  async read(buffer: GPUBuffer, sizeBytes: number): Promise<ArrayBuffer> {
+  async read(buffer: GPUBuffer, sizeBytes: number, offset = 0): Promise<ArrayBuffer> {
     this.check();
     const pool = this.staging.get(sizeBytes) ?? [];
     this.staging.set(sizeBytes, pool);
@@ -109,7 +109,7 @@ export class GpuMemory {
     const staging = pool.pop() ?? this.create('read', sizeBytes, MAP_READ | COPY_DST);
     try {
       const encoder = this.device.createCommandEncoder({ label: 'read' });
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, sizeBytes);
+      encoder.copyBufferToBuffer(buffer, offset, staging, 0, sizeBytes);
       this.device.queue.submit([encoder.finish()]);
       await staging.mapAsync(GPUMapMode.READ, 0, sizeBytes);
       this.check();

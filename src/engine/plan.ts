@@ -6,6 +6,7 @@
 import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../kernels/edit.ts';
 import { type Kernel, kernelSource, presentBindings, type Variant } from '../kernels/kernel.ts';
 import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
+import { fuse } from './fusion.ts';
 import { FIRST_POS, type Graph, type GraphValue, type Operation, type RunAxis, TOKENS } from './graph.ts';
 import {
   type BufferName,
@@ -109,6 +110,7 @@ export interface PlanLimits {
   readonly maxStorageBufferBindingSize: number;
   readonly maxBufferSize: number;
   readonly maxComputeWorkgroupsPerDimension: number;
+  readonly maxStorageBuffersPerShaderStage: number;
 }
 
 /** Sizes of the axes that a run chooses. */
@@ -145,11 +147,10 @@ export function compile(
     writes.map(({ name }) => name),
     cached !== undefined,
   );
-  const { live, stored } = select(
-    tasks,
-    new Set(request.capture.map(buffer)),
-    new Set((request.given ?? []).map(buffer)),
-  );
+  const wanted = new Set(request.capture.map(buffer));
+  const given = new Set((request.given ?? []).map(buffer));
+  const fused = fuse(select(tasks, wanted, given).live, kept, { ...limits, config: graph.config, weights });
+  const { live, stored } = select(fused, wanted, given);
   checkSizes(graph, stored, run, limits);
   const { slots, slotOf } = assignSlots(graph, live, { stored, kept }, run);
   const environment: Environment = {

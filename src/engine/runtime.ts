@@ -35,7 +35,7 @@ export class Runtime {
   readonly pipelines: PipelineCache;
   private readonly graph: Graph;
   private readonly layouts: ReadonlyMap<string, WeightLayout>;
-  private readonly weights: Map<string, GPUBuffer[]>;
+  private readonly weights: Map<string, GPUBufferBinding[]>;
   private readonly plans = new Map<string, CompiledPlan>();
 
   constructor(device: GPUDevice, graph: Graph, layouts: ReadonlyMap<string, WeightLayout>, numerics: Numerics) {
@@ -51,28 +51,40 @@ export class Runtime {
   uploadWeight(name: string, data: Float32Array<ArrayBuffer>): void {
     const layout = this.layouts.get(name);
     if (!layout) throw new Error(`weights: "${name}" has no layout.`);
-    const buffers = layout.pieces.map((piece) => {
+    const places = layout.pieces.map((piece) => {
       const words = encodeMatrix(rowsOf(data, layout, piece), storedMatrix(layout, piece));
-      const buffer = this.memory.createStorage(name, words.byteLength);
-      this.memory.device.queue.writeBuffer(buffer, 0, words);
-      return buffer;
+      const buffer = this.sharedBuffer(layout) ?? this.memory.createStorage(name, words.byteLength);
+      const offset = layout.shared?.offset ?? 0;
+      this.memory.device.queue.writeBuffer(buffer, offset, words);
+      return { buffer, offset, size: words.byteLength };
     });
-    this.weights.set(name, buffers);
+    this.weights.set(name, places);
+  }
+
+  /** The buffer that a weight shares with others, itself bound by its own name; null where it has its own. */
+  private sharedBuffer({ shared }: WeightLayout): GPUBuffer | null {
+    if (!shared) return null;
+    const { buffer: name, size } = shared;
+    const [existing] = this.weights.get(name) ?? [];
+    if (existing) return existing.buffer;
+    const buffer = this.memory.createStorage(name, size);
+    this.weights.set(name, [{ buffer, size }]);
+    return buffer;
   }
 
   /** Writes a weight again, in GPU order, for all runs submitted from now on. Does nothing once everything has been destroyed. */
   writeWeight(name: string, data: Float32Array<ArrayBuffer>): void {
     const layout = this.layouts.get(name);
     if (!layout) return;
-    this.weights.get(name)?.forEach((buffer, i) => {
+    this.weights.get(name)?.forEach(({ buffer, offset = 0 }, i) => {
       const piece = layout.pieces[i];
       const words = encodeMatrix(rowsOf(data, layout, piece), storedMatrix(layout, piece));
-      this.memory.device.queue.writeBuffer(buffer, 0, words);
+      this.memory.device.queue.writeBuffer(buffer, offset, words);
     });
   }
 
-  /** The buffers of a weight, one per piece, and how it lies in them; null where the checkpoint has none (it is zero). */
-  weight(name: string): { readonly buffers: readonly GPUBuffer[]; readonly layout: WeightLayout } | null {
+  /** What to bind for a weight, for each of its pieces, and how it lies in them; null where the checkpoint has none (it is zero). */
+  weight(name: string): { readonly buffers: readonly GPUBufferBinding[]; readonly layout: WeightLayout } | null {
     this.check();
     const [buffers, layout] = [this.weights.get(name), this.layouts.get(name)];
     return buffers && layout ? { buffers, layout } : null;
@@ -86,7 +98,8 @@ export class Runtime {
     const data = new Float32Array(layout.rows * layout.rowStride);
     for (const [i, piece] of layout.pieces.entries()) {
       const matrix = storedMatrix(layout, piece);
-      const words = await this.memory.read(weight.buffers[i], 4 * matrixWords(matrix));
+      const { buffer, offset } = weight.buffers[i];
+      const words = await this.memory.read(buffer, 4 * matrixWords(matrix), offset);
       data.set(decodeMatrix(new Uint32Array(words), matrix), piece.firstRow * layout.rowStride);
     }
     return data;
@@ -230,7 +243,7 @@ export class Runtime {
   async dispatch(
     kernel: Kernel,
     { numerics, ...variant }: Omit<Variant, 'arithmetic'> & { readonly numerics: Numerics },
-    buffers: Readonly<Record<string, GPUBuffer>>,
+    buffers: Readonly<Record<string, GPUBuffer | GPUBufferBinding>>,
   ): Promise<void> {
     this.check();
     await this.prepareNumerics(numerics);

@@ -8,7 +8,7 @@ import {
   SCALE_BLOCK,
   type WeightFormat,
 } from '../kernels/weight_formats.ts';
-import type { ModelConfig, WeightSpec } from './config.ts';
+import { type ModelConfig, type WeightSpec, weightSpecs } from './config.ts';
 
 /** A run of consecutive rows of a weight that has a buffer of its own. */
 export interface Piece {
@@ -24,6 +24,56 @@ export interface WeightLayout extends MatrixStorage {
   readonly rows: number;
   readonly rowStride: number;
   readonly pieces: readonly Piece[];
+  /** Where it lies in a buffer that it shares with others; absent where it has its own. */
+  readonly shared?: SharedPlace;
+}
+
+/** A place in a buffer of several weights, which one product reads at once: bytes from the beginning, and the buffer's size. */
+export interface SharedPlace {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The buffer that a weight shares: the projections of queries, keys and values lie one behind the other, and so do their biases. */
+export function sharedBuffer(name: string): string | null {
+  return /^(.*\.attn\.[Wb]_)[QKV]$/.exec(name)?.[1].concat('QKV') ?? null;
+}
+
+/** Where parts of a shared buffer may begin: no adapter asks for a coarser alignment of bindings. */
+const ALIGNMENT = 256;
+
+/**
+ * The layouts of all weights of a model.
+ * @param maxBindingSizeBytes what one binding, and one buffer, may hold
+ * @param weights what matrices are stored in
+ */
+export function weightLayouts(
+  config: ModelConfig,
+  maxBindingSizeBytes: number,
+  weights: WeightFormat = 'f32',
+): Map<string, WeightLayout> {
+  const layouts = new Map<string, WeightLayout>();
+  const parts = new Map<string, { name: string; offset: number; end: number }[]>();
+  for (const spec of [...weightSpecs(config), ...derivedSpecs(config)]) {
+    const layout = weightLayout(spec, maxBindingSizeBytes, weights);
+    layouts.set(spec.name, layout);
+    const buffer = sharedBuffer(spec.name);
+    // Scales lie behind codes: matrices that have some are read one by one.
+    if (!buffer || layout.format !== 'f32') continue;
+    const before = parts.get(buffer) ?? [];
+    const offset = ALIGNMENT * Math.ceil((before.at(-1)?.end ?? 0) / ALIGNMENT);
+    parts.set(buffer, [...before, { name: spec.name, offset, end: offset + 4 * layout.rows * layout.rowStride }]);
+  }
+  for (const [buffer, places] of parts) {
+    const size = places.at(-1)?.end ?? 0;
+    if (size > maxBindingSizeBytes) continue;
+    for (const { name, offset } of places) {
+      const layout = layouts.get(name);
+      if (layout) layouts.set(name, { ...layout, shared: { buffer, offset, size } });
+    }
+  }
+  return layouts;
 }
 
 const padded = (size: number) => 4 * Math.ceil(size / 4);

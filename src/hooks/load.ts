@@ -8,14 +8,14 @@ import {
   openCheckpoint,
   type RawConfig,
 } from '../engine/checkpoint.ts';
-import { type ModelConfig, type WeightSpec, weightSpecs } from '../engine/config.ts';
+import type { ModelConfig, WeightSpec } from '../engine/config.ts';
 import { requestDevice } from '../engine/device.ts';
 import { dispatchesOf } from '../engine/frame.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
 import { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation, SourceOptions } from '../engine/source.ts';
 import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
-import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayout } from '../engine/weights.ts';
+import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayouts } from '../engine/weights.ts';
 import { SMALLEST_NORMAL } from '../kernels/kernel.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 import { checkWeightFormat, largestWeight, type WeightFormat } from '../kernels/weight_formats.ts';
@@ -93,7 +93,8 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
   const device = options.device ?? (await requestDevice());
   let runtime: Runtime | undefined;
   try {
-    const layouts = weightLayouts(config, device, options);
+    const limit = maxBinding(device, options.maxBindingSizeBytes);
+    const layouts = weightLayouts(config, limit, weightFormat);
     const graph = buildGraph(config, (name) => layouts.has(name) && !loaded.absent.has(name));
     const made = new Runtime(device, graph, layouts, numerics);
     runtime = made;
@@ -135,15 +136,9 @@ function endTokens(raw: RawConfig, { dVocab }: ModelConfig): number[] {
   return [raw.eos_token_id].flat().filter(isId);
 }
 
-function weightLayouts(
-  config: ModelConfig,
-  device: GPUDevice,
-  { maxBindingSizeBytes = Number.POSITIVE_INFINITY, weights }: LoadOptions,
-): Map<string, WeightLayout> {
-  const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
-  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, maxBindingSizeBytes);
-  const specs = [...weightSpecs(config), ...derivedSpecs(config)];
-  return new Map(specs.map((spec) => [spec.name, weightLayout(spec, limit, weights)]));
+/** What one binding may hold on this device. */
+function maxBinding({ limits }: GPUDevice, maxBytes = Number.POSITIVE_INFINITY): number {
+  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize, maxBytes);
 }
 
 /**

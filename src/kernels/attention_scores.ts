@@ -39,7 +39,7 @@ const k_stride = ${dims.d_head % 4 === 0 ? 'd_head_vec4' : 'd_head'};
 const b_stride_n = n_key_value_heads * k_stride;
 const b_stride_k = 1u;
 fn row_count() -> u32 { return run.pos; }
-fn column_count() -> u32 { return run.keys; }
+fn column_count(group: u32) -> u32 { return run.keys; }
 fn depth() -> u32 { return d_head; }
 fn a_base(group: u32, row: u32) -> u32 { return ((group / n_heads * run.pos + row) * n_heads + group % n_heads) * k_stride; }
 fn b_base(group: u32) -> u32 {

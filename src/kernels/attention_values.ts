@@ -29,7 +29,7 @@ const v_stride = ${dims.d_head % 4 === 0 ? 'd_head_vec4' : 'd_head'};
 const b_stride_k = n_key_value_heads * v_stride;
 const b_stride_n = 1u;
 fn row_count() -> u32 { return run.pos; }
-fn column_count() -> u32 { return d_head; }
+fn column_count(group: u32) -> u32 { return d_head; }
 fn depth() -> u32 { return run.keys; }
 fn a_base(group: u32, row: u32) -> u32 { return (group * run.pos + row) * run.keys; }
 fn b_base(group: u32) -> u32 {

@@ -21,7 +21,7 @@ export const headProjection: Kernel = {
 const b_stride_k = ${dims.d_head % 4 === 0 ? 'd_out_vec4' : 'row_stride'};
 const b_stride_n = 1u;
 fn row_count() -> u32 { return run.batch * run.pos; }
-fn column_count() -> u32 { return d_head; }
+fn column_count(group: u32) -> u32 { return d_head; }
 fn depth() -> u32 { return d_in; }
 fn a_base(group: u32, row: u32) -> u32 { return (row * n_heads + group) * ${dims.d_in % 4 === 0 ? 'd_in / 4u' : 'd_in'}; }
 fn b_base(group: u32) -> u32 { return group * ${dims.d_head % 4 === 0 ? 'd_head / 4u' : 'd_head'}; }

@@ -1,12 +1,13 @@
 // output_projection: what attention writes to the residual stream.
 //   result[batch, pos, head_index, :] = z[batch, pos, head_index, :] · W_O[head_index, :, :]
 //   out[batch, pos, :] = Σ_head result[batch, pos, head_index, :] + b_O
+// With a residual, out is residual + that sum, which is rounded by itself, as if it had been stored before the addition.
 // Order: the blocks of this product are the heads (segments of 8 inside, as everywhere), and heads are added in order: `result`
 // is therefore exactly what `out` adds up, and storing it costs its memory and no second product. If somebody edited it, it is
 // given and only added up.
 // Cost: 2·n_heads·d_head flops per element of out.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { dotRoundings, dotUnderflow, gamma, type Kernel, SEGMENT, U, vectorizable } from './kernel.ts';
+import { dotRoundings, dotUnderflow, gamma, type Kernel, SEGMENT, SMALLEST_NORMAL, U, vectorizable } from './kernel.ts';
 import { chooseTile, registerTileMain, tileWorkgroups } from './register_tile.ts';
 
 export const outputProjection: Kernel = {
@@ -16,6 +17,7 @@ export const outputProjection: Kernel = {
     { name: 'W_O', role: 'weight', shape: ['n_heads', 'd_head', 'd_model_vec4'], element: 'vec4f' },
     { name: 'b_O', role: 'weight', shape: ['d_model'], element: 'f32' },
     { name: 'given_result', role: 'input', shape: ['batch', 'pos', 'n_heads', 'd_model'], element: 'f32' },
+    { name: 'residual', role: 'input', shape: ['batch', 'pos', 'd_model'], element: 'f32' },
     { name: 'result', role: 'output', shape: ['batch', 'pos', 'n_heads', 'd_model'], element: 'f32' },
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'd_model'], element: 'f32' },
   ],
@@ -23,7 +25,7 @@ export const outputProjection: Kernel = {
   wgsl: ({ dims, has, matrices }) => wgsl`
 const b_stride_k = d_model_vec4;
 fn row_count() -> u32 { return run.batch * run.pos; }
-fn column_count() -> u32 { return d_model; }
+fn column_count(group: u32) -> u32 { return d_model; }
 fn depth() -> u32 { return n_heads * d_head; }
 fn a_base(group: u32, row: u32) -> u32 { return row * n_heads * ${dims.d_head % 4 === 0 ? 'd_head / 4u' : 'd_head'}; }
 fn b_base(group: u32) -> u32 { return 0u; }
@@ -33,10 +35,16 @@ fn store_block(group: u32, row: u32, head: u32, column: u32, value: f32) {
 }
 #endif
 fn store(group: u32, row: u32, column: u32, value: f32) {
-  #if ${has('out') && has('b_O')}
-  out[row * d_model + column] = stored(plus(value, b_O[column]));
+  #if ${has('b_O')}
+  let sum = plus(value, b_O[column]);
+  #else
+  let sum = value;
+  #endif
+  let i = row * d_model + column;
+  #if ${has('out') && has('residual')}
+  out[i] = stored(plus(residual[i], materialised(sum)));
   #elif ${has('out')}
-  out[row * d_model + column] = stored(value);
+  out[i] = stored(sum);
   #endif
 }
 #if ${has('given_result')}
@@ -55,7 +63,7 @@ ${registerTileMain({
 #endif
 `,
   workgroups: (dims) => tileWorkgroups(dims.batch * dims.pos, dims.d_model, 1),
-  reference: ({ z, W_O, b_O, given_result }, { n_heads, d_head, d_model, d_model_vec4 }) => {
+  reference: ({ z, W_O, b_O, given_result, residual }, { n_heads, d_head, d_model, d_model_vec4 }) => {
     const rows = z.length / (n_heads * d_head);
     const result = new Float64Array(rows * n_heads * d_model);
     const out = new Float64Array(rows * d_model);
@@ -70,13 +78,15 @@ ${registerTileMain({
           result[(row * n_heads + head) * d_model + n] = sum;
           total += given_result ? given_result[(row * n_heads + head) * d_model + n] : sum;
         }
-        out[row * d_model + n] = total;
+        out[row * d_model + n] = total + (residual ? residual[row * d_model + n] : 0);
       }
     }
     return { result, out };
   },
-  // γ over a head's product and additions; n_heads additions and the bias more for the sum. And underflow.
-  tolerance: ({ z, W_O, b_O }, dims) => {
+  // γ over a head's product and additions; n_heads additions and the bias more for the sum. And underflow. With a residual one
+  // rounding more, and what is below 2⁻¹²⁶ may be taken as 0.
+  tolerance: (inputs, dims) => {
+    const { z, W_O, b_O, residual } = inputs;
     const magnitude = outputProjection.reference(
       { z: z.map(Math.abs), W_O: W_O.map(Math.abs), ...(b_O && { b_O: b_O.map(Math.abs) }) },
       dims,
@@ -86,9 +96,13 @@ ${registerTileMain({
     const ofResult = gamma(dotRoundings(dims.d_head, dims.d_head));
     const ofOut = gamma(dotRoundings(depth, dims.d_head) + 1) + U;
     const underflow = dotUnderflow(depth, z, W_O);
+    const result = magnitude.result.map((m) => ofResult * m + underflow);
+    const bound = magnitude.out.map((m) => ofOut * m + underflow);
+    if (!residual) return { result, out: bound };
+    const { out } = outputProjection.reference(inputs, dims, {});
     return {
-      result: magnitude.result.map((m) => ofResult * m + underflow),
-      out: magnitude.out.map((m) => ofOut * m + underflow),
+      result,
+      out: bound.map((error, i) => error + U * (Math.abs(out[i]) + error) + 2 * SMALLEST_NORMAL),
     };
   },
 };

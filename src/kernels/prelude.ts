@@ -53,7 +53,8 @@ const STORED = /* wgsl */ `
 fn stored(x: f32) -> f32 { return select(x, 0.0, (bitcast<u32>(x) & 0x7fffffffu) <= 0x00800000u); }
 fn stored4(x: vec4f) -> vec4f {
   return select(x, vec4f(0.0), (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) <= vec4u(0x00800000u));
-}`;
+}
+fn materialised(x: f32) -> f32 { return stored(rounded(x)); }`;
 
 /** Numerics, and what an adapter needs for them: see above. */
 export type Arithmetic = 'fast' | Guarding;
@@ -63,7 +64,8 @@ export type Guarding = 'reproducible' | 'guarded';
 
 /**
  * `product`: every product that feeds a sum; `plus`: every sum of more than two; `mul_add`: a·b + c; `stored`: every number that a
- * kernel writes. `…4`: of vec4f. `is_nan`: by the bits.
+ * kernel writes; `materialised`: a value that goes on in registers where another plan would store it and load it again, with the
+ * bits that it would then have: nobody sees through it, in any mode. `…4`: of vec4f. `is_nan`: by the bits.
  */
 const ARITHMETIC: Readonly<Record<Arithmetic, string>> = {
   fast: /* wgsl */ `
@@ -74,7 +76,8 @@ fn plus4(a: vec4f, b: vec4f) -> vec4f { return a + b; }
 fn mul_add(a: f32, b: f32, c: f32) -> f32 { return fma(a, b, c); }
 fn mul_add4(a: f32, b: vec4f, c: vec4f) -> vec4f { return fma(vec4f(a), b, c); }
 fn stored(x: f32) -> f32 { return x; }
-fn stored4(x: vec4f) -> vec4f { return x; }`,
+fn stored4(x: vec4f) -> vec4f { return x; }
+fn materialised(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ run.zero); }`,
   reproducible: /* wgsl */ `
 fn rounded(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ run.zero); }
 fn product(a: f32, b: f32) -> f32 { return rounded(a * b); }

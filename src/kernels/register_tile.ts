@@ -26,14 +26,18 @@ export interface RegisterTile {
   /**
    * Binding of B, read by `load_<name>(i)` (kernel.ts). `kn` has columns side by side (stride_n = 1), `nk` has the summed axis side
    * by side (stride_k = 1). `vectors`: it is an array<vec4f> along that contiguous axis, and bases and strides count vec4.
+   * `strideOfGroup`: b_stride_k is a function of the group.
    */
   readonly b: {
     readonly name: string;
     readonly layout: 'kn' | 'nk';
     readonly vectors: boolean;
+    readonly strideOfGroup?: boolean;
     /** What it is stored in; float32 if absent. Its blocks of scales lie along the summed axis. */
     readonly format?: WeightFormat;
   };
+  /** Column groups (vec4 of B) come in pairs whose sums are stored together; `columns` is even. Without it each is stored alone. */
+  readonly pairs?: ColumnPairs;
   /** The number of columns is a multiple of 4. Otherwise `kn` vectors have lanes beyond the edge that must not be stored. */
   readonly wholeColumns: boolean;
   /** Each block's sum is a value of its own, and counts as it would be stored. */
@@ -42,14 +46,33 @@ export interface RegisterTile {
   readonly storeBlocks: boolean;
 }
 
-/** The tile for this many rows: eight where there are enough, one for a few. */
-export function chooseTile(rowCount: number): Pick<RegisterTile, 'rows' | 'columns' | 'workgroup'> {
-  return rowCount >= 6 ? { rows: 8, columns: 2, workgroup: [8, 4] } : { rows: 1, columns: 1, workgroup: [32, 1] };
+/**
+ * Which columns an invocation's column groups are, where they are not simply side by side: pair `p` has two of them, and
+ * `store_pair(group, row, column, partner_column, value, partner_value)` gets both sums.
+ */
+export interface ColumnPairs {
+  /** WGSL for the number of pairs of this group. */
+  readonly count: string;
+  /** WGSL for the first of the four columns on this side (0 or 1) of a pair: a multiple of 4. */
+  readonly first: (pair: string, side: number) => string;
+  /** The binding that side 1 reads instead of B, of the same layout and format; absent where both sides read B. */
+  readonly partner?: string;
+}
+
+/** The tile for this many rows: eight where there are enough, one for a few. Pairs need two column groups. */
+export function chooseTile(rowCount: number, hasPairs = false): Pick<RegisterTile, 'rows' | 'columns' | 'workgroup'> {
+  if (rowCount >= 6) return { rows: 8, columns: 2, workgroup: [8, 4] };
+  return { rows: 1, columns: hasPairs ? 2 : 1, workgroup: [32, 1] };
 }
 
 /** Workgroups that cover rows × columns, for each of `groups` products of this shape. */
-export function tileWorkgroups(rowCount: number, columnCount: number, groups: number): [number, number, number] {
-  const { rows, columns, workgroup } = chooseTile(rowCount);
+export function tileWorkgroups(
+  rowCount: number,
+  columnCount: number,
+  groups: number,
+  hasPairs = false,
+): [number, number, number] {
+  const { rows, columns, workgroup } = chooseTile(rowCount, hasPairs);
   return [Math.ceil(columnCount / (columns * 4 * workgroup[0])), Math.ceil(rowCount / (rows * workgroup[1])), groups];
 }
 
@@ -57,9 +80,9 @@ const range = (n: number) => Array.from({ length: n }, (_, i) => i);
 const LANES = ['x', 'y', 'z', 'w'] as const;
 
 /**
- * `main` for a kernel that defines, in WGSL: `row_count()`, `column_count()`, `depth()`, `a_base(group, row)`,
- * `b_base(group)`, constants `b_stride_k` and `b_stride_n`, and `store(group, row, column, value)`. Bases and strides count
- * elements of their binding.
+ * `main` for a kernel that defines, in WGSL: `row_count()`, `column_count(group)`, `depth()`, `a_base(group, row)`,
+ * `b_base(group)`, `b_stride_k` (a constant, or a function of the group: `strideOfGroup`) or `b_stride_n`, and
+ * `store(group, row, column, value)` or `store_pair`. Bases and strides count elements of their binding.
  */
 export function registerTileMain(tile: RegisterTile): string {
   const rows = range(tile.rows);
@@ -71,13 +94,16 @@ export function registerTileMain(tile: RegisterTile): string {
 @compute @workgroup_size(${tile.workgroup[0]}, ${tile.workgroup[1]})
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = id.y * ${tile.rows}u;
-  let column0 = id.x * ${tile.columns * 4}u;
   let group = id.z;
-  if (row0 >= row_count() || column0 >= column_count()) { return; }
+  ${tile.pairs ? `let pair0 = id.x * ${tile.columns / 2}u;` : `let column0 = id.x * ${tile.columns * 4}u;`}
+  if (row0 >= row_count() || ${tile.pairs ? `pair0 >= ${tile.pairs.count}` : 'column0 >= column_count(group)'}) { return; }
   // Rows and columns beyond the edge are the last one again: they compute and store the same value in the same place.
   let last_row = row_count() - 1u;
-  let last_column = column_count() - 1u;
+  let last_column = column_count(group) - 1u;
   let b_first = b_base(group);
+  #if ${isVectorOfColumns(tile.b)}
+  let b_step = ${tile.b.strideOfGroup ? 'b_stride_k(group)' : 'b_stride_k'};
+  #endif
   ${lines(rows, (m) => `let row_${m} = min(row0 + ${m}u, last_row); let a_${m} = a_base(group, row_${m});`)}
   ${lines(range(4 * tile.columns), (c) => `let column_${c} = ${columnIndex(tile, c)};`)}
   ${lines(columns, (n) => columnBases(tile, n))}
@@ -97,7 +123,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     #endif
     ${each((m, n) => `total_${m}_${n} = plus4(total_${m}_${n}, block_${m}_${n});`)}
   }
-  ${each((m, n) => storeTile(tile, n, (column, lane) => `store(group, row_${m}, ${column}, total_${m}_${n}.${lane});`))}
+  ${rows.flatMap((m) => storeTotals(tile, m)).join('\n')}
 }
 `;
 }
@@ -136,14 +162,12 @@ function loadColumns(tile: RegisterTile, n: number): string {
   const { b, wholeSegments } = tile;
   const at = (j: number) => (wholeSegments ? `(k + ${j}u)` : `min(k + ${j}u, end - 1u)`);
   if (isVectorOfColumns(b)) {
-    const { scale, load } = segmentOf(tile, `${n}`, `b_${n} + k * b_stride_k`);
-    return [scale, ...range(SEGMENT).map((j) => `let b_${n}_${j} = ${load(`b_${n} + ${at(j)} * b_stride_k`)};`)].join(
-      ' ',
-    );
+    const { scale, load } = segmentOf(tile, n, `${n}`, `b_${n} + k * b_step`);
+    return [scale, ...range(SEGMENT).map((j) => `let b_${n}_${j} = ${load(`b_${n} + ${at(j)} * b_step`)};`)].join(' ');
   }
   const segments = range(4).map((c) => {
     const first = `b_${n}_c${c} + ${b.vectors ? 'k / 4u' : 'k * b_stride_k'}`;
-    return segmentOf(tile, `${n}_c${c}`, first);
+    return segmentOf(tile, n, `${n}_c${c}`, first);
   });
   // Contiguous along the summed axis: four terms are read at once and transposed in registers.
   const quads =
@@ -165,11 +189,12 @@ function loadColumns(tile: RegisterTile, n: number): string {
  * How a segment's terms are read: one scale for all of them where they lie in one block of scales, which segments do that begin at a
  * multiple of their length.
  */
-function segmentOf({ b, block }: RegisterTile, suffix: string, first: string) {
+function segmentOf({ b, pairs, block }: RegisterTile, n: number, suffix: string, first: string) {
+  const name = n % 2 === 1 ? (pairs?.partner ?? b.name) : b.name;
   const isOneBlock = isQuantised(b.format ?? 'f32') && block % SEGMENT === 0;
   return {
-    scale: isOneBlock ? `let scale_${suffix} = scale_${b.name}(${first});` : '',
-    load: (i: string) => (isOneBlock ? `scaled_${b.name}(${i}, scale_${suffix})` : `load_${b.name}(${i})`),
+    scale: isOneBlock ? `let scale_${suffix} = scale_${name}(${first});` : '',
+    load: (i: string) => (isOneBlock ? `scaled_${name}(${i}, scale_${suffix})` : `load_${name}(${i})`),
   };
 }
 
@@ -178,11 +203,34 @@ function isVectorOfColumns(b: RegisterTile['b']): boolean {
   return b.layout === 'kn' && b.vectors;
 }
 
-function columnIndex({ b }: RegisterTile, column: number): string {
+function columnIndex({ b, pairs }: RegisterTile, column: number): string {
   const lane = column % 4;
+  if (pairs) {
+    const pair = `min(pair0 + ${Math.floor(column / 8)}u, ${pairs.count} - 1u)`;
+    return `${pairs.first(pair, Math.floor(column / 4) % 2)} + ${lane}u`;
+  }
   return isVectorOfColumns(b)
     ? `min(column0 + ${column - lane}u, last_column & ~3u) + ${lane}u`
     : `min(column0 + ${column}u, last_column)`;
+}
+
+/** Stores the finished sums of row m. */
+function storeTotals(tile: RegisterTile, m: number): string[] {
+  const groups = range(tile.columns);
+  if (!tile.pairs) {
+    return groups.map((n) =>
+      storeTile(tile, n, (column, lane) => `store(group, row_${m}, ${column}, total_${m}_${n}.${lane});`),
+    );
+  }
+  return groups
+    .filter((n) => n % 2 === 0)
+    .map((n) =>
+      storeTile(tile, n, (column, lane) => {
+        const partner = `column_${(n + 1) * 4 + (LANES as readonly string[]).indexOf(lane)}`;
+        const values = `total_${m}_${n}.${lane}, total_${m}_${n + 1}.${lane}`;
+        return `store_pair(group, row_${m}, ${column}, ${partner}, ${values});`;
+      }),
+    );
 }
 
 function storeTile(

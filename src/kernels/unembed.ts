@@ -24,7 +24,7 @@ const first_column = ${options.firstColumn}u;
 const b_stride_n = ${dims.d_model % 4 === 0 ? 'd_model_vec4' : 'row_stride'};
 const b_stride_k = 1u;
 fn row_count() -> u32 { return run.batch * run.pos; }
-fn column_count() -> u32 { return d_vocab_out; }
+fn column_count(group: u32) -> u32 { return d_vocab_out; }
 fn depth() -> u32 { return d_model; }
 fn a_base(group: u32, row: u32) -> u32 { return row * ${dims.d_model % 4 === 0 ? 'd_model_vec4' : 'd_model'}; }
 fn b_base(group: u32) -> u32 { return 0u; }

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/engine/architectures/index.ts';
-import { type ModelConfig, weightSpecs } from '../../src/engine/config.ts';
+import type { ModelConfig } from '../../src/engine/config.ts';
 import { dispatchesOf } from '../../src/engine/frame.ts';
 import { buildGraph, type Graph, LOGITS, RUN_INPUTS } from '../../src/engine/graph.ts';
 import { compile, type Plan, valueShape } from '../../src/engine/plan.ts';
 import { bufferOf } from '../../src/engine/tasks.ts';
-import { derivedSpecs, weightLayout } from '../../src/engine/weights.ts';
+import { weightLayouts } from '../../src/engine/weights.ts';
 import { selectHooks } from '../../src/hooks/names.ts';
 import { readJsonFixture } from '../fixtures.ts';
 import { TINY_CONFIGS } from '../models/tiny.ts';
@@ -14,10 +14,10 @@ const LIMITS = {
   maxStorageBufferBindingSize: 2 ** 27,
   maxBufferSize: 2 ** 28,
   maxComputeWorkgroupsPerDimension: 65535,
+  maxStorageBuffersPerShaderStage: 10,
 };
 
-const layoutsOf = (config: ModelConfig, limit = LIMITS.maxStorageBufferBindingSize) =>
-  new Map([...weightSpecs(config), ...derivedSpecs(config)].map((spec) => [spec.name, weightLayout(spec, limit)]));
+const layoutsOf = (config: ModelConfig, limit = LIMITS.maxStorageBufferBindingSize) => weightLayouts(config, limit);
 
 const graphOf = (config: ModelConfig) => buildGraph(config, (name) => layoutsOf(config).has(name));
 
