@@ -12,6 +12,7 @@ export interface GenerateCommandOptions extends SamplingOptions {
   readonly json?: boolean;
   readonly numerics: Numerics;
   readonly weights: WeightFormat;
+  readonly cache?: string;
   readonly bos: boolean;
 }
 

@@ -87,6 +87,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addOption(numericsOption())
     .addOption(weightsOption())
+    .addOption(cacheOption())
     .addHelpText('after', TRACE_HELP)
     .action((model: string, text: string | undefined, options: TraceOptions, command: Command) => {
       checkInput(command, text, options.tokens);
@@ -115,6 +116,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addOption(numericsOption())
     .addOption(weightsOption())
+    .addOption(cacheOption())
     .addHelpText('after', GENERATE_HELP)
     .action((model: string, text: string | undefined, options: GenerateCommandOptions, command: Command) => {
       const rows = options.tokens?.length ?? 1;
@@ -155,6 +157,7 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addOption(numericsOption())
     .addOption(weightsOption())
+    .addOption(cacheOption())
     .addHelpText('after', NUMERICS_HELP)
     .action((model: string, text: string | undefined, options: NumericsCommandOptions, command: Command) => {
       checkInput(command, text, options.tokens);
@@ -187,6 +190,10 @@ function weightsOption(): Option {
   return new Option('--weights <format>', 'store matrices in less memory: f16, or q8 or q4 with a scale for each 32')
     .choices(WEIGHT_FORMATS)
     .default('f32');
+}
+
+function cacheOption(): Option {
+  return new Option('--cache <folder>', 'keep what comes from the hub for the next time, in this folder');
 }
 
 /** Ends the command where it has no input, or two. */

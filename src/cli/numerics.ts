@@ -23,6 +23,7 @@ export interface NumericsCommandOptions {
   readonly json?: boolean;
   readonly numerics: Numerics;
   readonly weights: WeightFormat;
+  readonly cache?: string;
   readonly bos: boolean;
 }
 
@@ -48,7 +49,8 @@ export async function numerics(options: NumericsInvocation, signal: AbortSignal)
   const { model, loadMs } = await openModel(options.model, options, signal);
   const progress = progressLine();
   try {
-    const originalWeights = options.weights === 'f32' ? undefined : await readWeights(options.model, { signal });
+    const originalWeights =
+      options.weights === 'f32' ? undefined : await readWeights(options.model, { signal, cache: options.cache });
     const reportStart = performance.now();
     const comparing = numericsReport(model, inputTokens(model, options), {
       names: options.hooks,

@@ -32,6 +32,7 @@ export interface TraceOptions {
   readonly json?: boolean;
   readonly numerics: Numerics;
   readonly weights: WeightFormat;
+  readonly cache?: string;
   readonly bos: boolean;
 }
 

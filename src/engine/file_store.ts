@@ -14,7 +14,7 @@ export interface StoreWriter {
   write(chunk: Uint8Array): Promise<void>;
   /** The file appears, in place of one of that name. */
   commit(): Promise<void>;
-  /** Nothing is left of it. */
+  /** Nothing of its content is left. */
   discard(): Promise<void>;
 }
 
@@ -85,6 +85,7 @@ async function originStore(): Promise<FileStore | null> {
         commit: () => writable.close(),
         async discard() {
           await writable.abort();
+          // What stood there before stays. Where nothing did, an empty file may remain, as long as the browser has it locked.
           if ((await handle.getFile()).size === 0) await (await folderOf(path, false)).removeEntry(nameOf(path));
         },
       };

@@ -16,7 +16,7 @@ export interface StreamOptions {
 }
 
 /** Bytes that are decoded at once where the file does not hold float32: a multiple of every element's size. */
-const SLAB_BYTES = 4 << 20;
+const SLAB_BYTES = 1 << 20;
 
 /** A file that is read once, from its start to its end. */
 export class TensorStream {
