@@ -39,6 +39,7 @@ export { type TokenProbability, topTokens } from './analysis/top_tokens.ts';
 export type { LoadProgress, OnProgress, RawConfig } from './engine/checkpoint.ts';
 export type { ActivationFunction, ModelConfig, NormalizationType, WeightSpec } from './engine/config.ts';
 export { type AdapterDescription, describeAdapter, type RequestDeviceOptions, requestDevice } from './engine/device.ts';
+export { type CacheOption, clearDownloads } from './engine/file_store.ts';
 export type { Answer, BuiltinErrors, Fingerprint, FingerprintProperties } from './engine/fingerprint/properties.ts';
 export { adapterFingerprint } from './engine/fingerprint.ts';
 export { KeyValueCache, type KeyValueCacheSize } from './engine/key_value_cache.ts';
@@ -52,7 +53,7 @@ export {
   type SafetensorsTensor,
   type StoredTensor,
 } from './engine/safetensors_reader.ts';
-export { createSource, type Source, type SourceLocation } from './engine/source.ts';
+export { createSource, type Source, type SourceLocation, type SourceOptions } from './engine/source.ts';
 export type { Product, TilingChoice, TilingOrigin, TilingRequest } from './engine/tilings.ts';
 export type { TokenizeOptions, Tokenizer } from './engine/tokenizer.ts';
 export type { TunedProduct } from './engine/tuner.ts';
@@ -77,7 +78,7 @@ export {
   zeroAblate,
 } from './hooks/interventions.ts';
 export type { ResidualInput } from './hooks/layer_range.ts';
-export type { LoadOptions, ModelInMemory } from './hooks/load.ts';
+export { type LoadOptions, type ModelInMemory, readWeights } from './hooks/load.ts';
 export {
   Model,
   type RunOptions,
@@ -99,6 +100,7 @@ export type { WeightNames } from './hooks/weights.ts';
 export { type FloatingFormat, type NumberFormat, roundTo } from './kernels/formats.ts';
 export type { Numerics } from './kernels/prelude.ts';
 export type { TilingName } from './kernels/tiling.ts';
+export { WEIGHT_FORMATS, type WeightFormat } from './kernels/weight_formats.ts';
 export { type CompareOptions, type Comparison, compare, type ValueComparison } from './numerics/compare.ts';
 export type { ElementDifference, ElementStatistics } from './numerics/compare_elements.ts';
 export type { Interval } from './numerics/confidence.ts';

@@ -3,6 +3,7 @@ import type { Model } from '../hooks/model.ts';
 import type { Tensor } from '../hooks/tensor.ts';
 import { applyLnToStack } from './apply_ln_to_stack.ts';
 import type { ResidualStack } from './residual_stack.ts';
+import { writeWeightRows } from './weight_rows.ts';
 
 /** One token (its id or text) for all; one for each selected row; or rows of one for each selected position. */
 export type AttributedTokens = number | string | readonly number[] | readonly (readonly number[])[];
@@ -46,8 +47,8 @@ export async function logitAttrs(
   const bytes = 4 * rows * model.config.dModel;
   const result = await memory.withStorage('direction', bytes, (direction) =>
     memory.withStorage('direction to subtract', bytes, async (minus) => {
-      copyDirections(model, right || [], rows, direction);
-      if (wrong) copyDirections(model, wrong, rows, minus);
+      await writeDirections(stack, right || [], rows, direction);
+      if (wrong) await writeDirections(stack, wrong, rows, minus);
       const weight = gain ? model.runtime.weight('ln_final.w') : null;
       return normed.projectOnto({
         direction,
@@ -84,20 +85,15 @@ function expand(model: Model, given: AttributedTokens, batch: number, pos: numbe
   throw new Error(`logitAttrs: expected tokens for ${batch} rows of ${pos} positions, got ${got}.`);
 }
 
-/** Copies the columns of W_U of these tokens, from the rows that they are on the GPU; a single one serves all rows. */
-function copyDirections(model: Model, ids: readonly number[], rows: number, to: GPUBuffer): void {
-  const { runtime, config, device } = model;
-  const weight = runtime.weight(config.tiedEmbedding ? 'embed.W_E' : 'unembed.W_U');
-  if (!weight) throw new Error('logitAttrs: this model has no unembedding.');
-  const { pieces, rowStride } = weight.layout;
-  const bytes = 4 * config.dModel;
-  const encoder = device.createCommandEncoder({ label: 'token directions' });
-  for (let row = 0; row < rows; row++) {
-    const id = ids[ids.length === 1 ? 0 : row];
-    const piece = pieces.findIndex(({ firstRow, rowCount }) => id < firstRow + rowCount);
-    const from = 4 * rowStride * (id - pieces[piece].firstRow);
-    const { buffer, offset = 0 } = weight.buffers[piece];
-    encoder.copyBufferToBuffer(buffer, offset + from, to, row * bytes, bytes);
-  }
-  device.queue.submit([encoder.finish()]);
+/** Writes the columns of W_U of these tokens, from the rows that they are on the GPU; a single one serves all rows. */
+async function writeDirections(
+  stack: ResidualStack,
+  ids: readonly number[],
+  rows: number,
+  to: GPUBuffer,
+): Promise<void> {
+  const { model, numerics } = stack;
+  const weight = model.config.tiedEmbedding ? 'embed.W_E' : 'unembed.W_U';
+  const row = Uint32Array.from({ length: rows }, (_, i) => ids[ids.length === 1 ? 0 : i]);
+  await writeWeightRows(model, weight, { ids: row, numerics }, to);
 }

@@ -5,6 +5,7 @@ import type { ActivationCache, CachedValue } from '../hooks/activation_cache.ts'
 import type { Model } from '../hooks/model.ts';
 import { type Selection, selectedIndices } from '../hooks/selection.ts';
 import type { Tensor } from '../hooks/tensor.ts';
+import type { Numerics } from '../kernels/prelude.ts';
 import { computePart, type Directions, type StackNorm, type StackOutput, type StackPart } from './stack_dispatch.ts';
 
 /** Selected rows and positions of a run; the axes stay, so a single one leaves an axis of 1. */
@@ -61,6 +62,11 @@ export class ResidualStack {
     this.shape = [this.labels.length, rows.length, positions.length, model.config.dModel];
   }
 
+  /** @internal Those of the run that the components are of. */
+  get numerics(): Numerics {
+    return streamOf(this.given).numerics;
+  }
+
   /** @internal The same components under a norm. */
   withNorm(norm: StackNorm): ResidualStack {
     return new ResidualStack({ ...this.given, norm });
@@ -107,7 +113,7 @@ export class ResidualStack {
     const pieces = [...parts, ...remainder].flatMap((part) => this.pieces(part));
     const how = norm.kind === 'frozen' ? { ...norm, scale: norm.scale.buffer } : norm;
     // Every value of the cache is of the same run: it stays until all is computed, even if the cache is destroyed meanwhile.
-    const { numerics } = streamOf(given);
+    const { numerics } = this;
     const release = streamOf(given).hold();
     const computed = model.runtime.memory.withStorage('rows', rows, async (rowBuffer) => {
       let at = 0;

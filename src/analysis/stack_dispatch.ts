@@ -5,6 +5,7 @@ import type { Kernel, Variant } from '../kernels/kernel.ts';
 import { norm } from '../kernels/norm.ts';
 import type { Numerics } from '../kernels/prelude.ts';
 import { residualStack } from '../kernels/residual_stack.ts';
+import { writeWeightRows } from './weight_rows.ts';
 
 /** Components that lie together. */
 export interface StackPart {
@@ -61,31 +62,63 @@ interface Place {
   };
 }
 
+/** A matrix of float32 on the GPU. */
+interface MatrixRows {
+  readonly buffer: GPUBuffer | GPUBufferBinding;
+  readonly rows: number;
+  readonly rowStride: number;
+}
+
 const UNWEIGHTED = { factor_stride: 1, factor_elements: 1 };
 
 /** One output of the components of a part, on the CPU: [component, row] of vectors or of dot products. */
 export async function computePart(model: Model, part: StackPart, use: StackUse): Promise<Float32Array<ArrayBuffer>> {
-  if (part.source.kind !== 'vector') return computeAt(model, part.elements, placeOf(model, part.source), use);
-  const vector = await part.source.read();
+  const { source } = part;
+  if (source.kind === 'weighted') {
+    return withRows(model, source.weight, use.numerics, (rows) =>
+      computeAt(model, part.elements, weightedPlace(source, rows), use),
+    );
+  }
+  if (source.kind === 'value') return computeAt(model, part.elements, valuePlace(source, model.config.dModel), use);
+  const vector = await source.read();
   const sizes = { ...UNWEIGHTED, x_elements: vector.length, component_stride: 0, row_stride: 0 };
   return model.runtime.memory.withStorage('vector', vector, (x) =>
     computeAt(model, part.elements, { buffers: { x }, sizes }, use),
   );
 }
 
-function placeOf(model: Model, source: Exclude<StackPart['source'], { kind: 'vector' }>): Place {
+/** Runs `f` with the rows of a matrix in float32, and how many elements one is from the next: its own buffer, or one that is freed. */
+async function withRows<T>(
+  model: Model,
+  name: string,
+  numerics: Numerics,
+  f: (x: MatrixRows) => Promise<T>,
+): Promise<T> {
+  const weight = model.runtime.weight(name);
+  if (!weight) throw new Error(`analysis: this model has no weight ${name}.`);
+  const { rows, rowStride, format } = weight.layout;
+  if (format === 'f32') return f({ buffer: weight.buffers[0], rows, rowStride });
   const { dModel } = model.config;
-  if (source.kind === 'value') {
-    const { buffer, shape, elementCount } = source.value;
-    const width = shape.length === 4 ? shape[2] : 1;
-    const strides = { component_stride: dModel, row_stride: width * dModel };
-    return { buffers: { x: buffer }, sizes: { ...UNWEIGHTED, ...strides, x_elements: elementCount } };
-  }
-  const weight = model.runtime.weight(source.weight);
-  if (!weight) throw new Error(`analysis: this model has no weight ${source.weight}.`);
-  const { rows, rowStride } = weight.layout;
+  return model.runtime.memory.withStorage(name, 4 * rows * dModel, async (buffer) => {
+    const ids = Uint32Array.from({ length: rows }, (_, row) => row);
+    await writeWeightRows(model, name, { ids, numerics }, buffer);
+    return f({ buffer, rows, rowStride: dModel });
+  });
+}
+
+function valuePlace({ value }: Extract<StackPart['source'], { kind: 'value' }>, dModel: number): Place {
+  const { buffer, shape, elementCount } = value;
+  const width = shape.length === 4 ? shape[2] : 1;
+  const strides = { component_stride: dModel, row_stride: width * dModel };
+  return { buffers: { x: buffer }, sizes: { ...UNWEIGHTED, ...strides, x_elements: elementCount } };
+}
+
+function weightedPlace(
+  source: Extract<StackPart['source'], { kind: 'weighted' }>,
+  { buffer, rows, rowStride }: MatrixRows,
+): Place {
   return {
-    buffers: { x: weight.buffers[0], factor: source.factor.buffer },
+    buffers: { x: buffer, factor: source.factor.buffer },
     sizes: {
       x_elements: rows * rowStride,
       component_stride: rowStride,

@@ -1,5 +1,5 @@
 // `hyaline generate`: continues a text; the new text goes to stdout as it comes, everything else to stderr.
-import { describeAdapter, type Model, type Numerics, type SamplingOptions } from '../index.ts';
+import { describeAdapter, type Model, type Numerics, type SamplingOptions, type WeightFormat } from '../index.ts';
 import { type Edit, hooksOf } from './edits.ts';
 import { openModel } from './open_model.ts';
 import { inputTokens } from './tokens.ts';
@@ -11,6 +11,8 @@ export interface GenerateCommandOptions extends SamplingOptions {
   readonly stop?: readonly string[];
   readonly json?: boolean;
   readonly numerics: Numerics;
+  readonly weights: WeightFormat;
+  readonly cache?: string;
   readonly bos: boolean;
 }
 
@@ -25,6 +27,8 @@ export interface GenerateReport {
   readonly adapter: string;
   readonly model: string;
   readonly numerics: Numerics;
+  /** What matrices are stored in. */
+  readonly weights: WeightFormat;
   /** Ids of the prompt, and of what was added; the token that ended it is among them. */
   readonly promptTokens: readonly number[];
   readonly tokens: readonly number[];
@@ -42,7 +46,7 @@ export interface GenerateReport {
 /** Runs the command; writes to stdout as the tokens come, or with `json` one object at the end. */
 export async function generate(options: GenerateInvocation, signal: AbortSignal): Promise<boolean> {
   const hooks = await hooksOf(options.edits);
-  const { model, loadMs } = await openModel(options.model, options.numerics, signal);
+  const { model, loadMs } = await openModel(options.model, options, signal);
   try {
     const promptTokens = inputTokens(model, options)[0];
     const report = await run(model, promptTokens, { ...options, hooks, loadMs, signal });
@@ -86,6 +90,7 @@ async function run(
     adapter: describeAdapter(model.device).text,
     model: options.model,
     numerics: model.numerics,
+    weights: model.weightFormat,
     promptTokens,
     tokens,
     texts,

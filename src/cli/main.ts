@@ -2,7 +2,7 @@
 // What a command does is in the file of its name.
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { NUMERICS_FIGURES } from '../index.ts';
+import { NUMERICS_FIGURES, WEIGHT_FORMATS } from '../index.ts';
 import { type DiffOptions, diff } from './diff.ts';
 import { type DoctorOptions, doctor } from './doctor.ts';
 import { type Edit, parsePatchFrom, parseScale, parseZero } from './edits.ts';
@@ -86,6 +86,8 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--json', 'print one JSON object on stdout instead of tables')
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addOption(numericsOption())
+    .addOption(weightsOption())
+    .addOption(cacheOption())
     .addHelpText('after', TRACE_HELP)
     .action((model: string, text: string | undefined, options: TraceOptions, command: Command) => {
       checkInput(command, text, options.tokens);
@@ -113,6 +115,8 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--json', 'print one JSON object at the end instead of the text')
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addOption(numericsOption())
+    .addOption(weightsOption())
+    .addOption(cacheOption())
     .addHelpText('after', GENERATE_HELP)
     .action((model: string, text: string | undefined, options: GenerateCommandOptions, command: Command) => {
       const rows = options.tokens?.length ?? 1;
@@ -152,6 +156,8 @@ function createProgram(start: (command: Running) => Promise<void>): Command {
     .option('--json', 'print one JSON object on stdout instead of tables')
     .option('--no-bos', 'do not put the BOS token in front of the text')
     .addOption(numericsOption())
+    .addOption(weightsOption())
+    .addOption(cacheOption())
     .addHelpText('after', NUMERICS_HELP)
     .action((model: string, text: string | undefined, options: NumericsCommandOptions, command: Command) => {
       checkInput(command, text, options.tokens);
@@ -180,6 +186,16 @@ function numericsOption(): Option {
   return new Option('--numerics <mode>', 'reproducible: the same bits on every adapter; fast: as this one multiplies')
     .choices(['reproducible', 'fast'])
     .default('reproducible');
+}
+
+function weightsOption(): Option {
+  return new Option('--weights <format>', 'store matrices in less memory: f16, or q8 or q4 with a scale for each 32')
+    .choices(WEIGHT_FORMATS)
+    .default('f32');
+}
+
+function cacheOption(): Option {
+  return new Option('--cache <folder>', 'keep what comes from the hub for the next time, in this folder');
 }
 
 /** Ends the command where it has no input, or two. */
@@ -250,10 +266,13 @@ Examples:
   $ hyaline numerics models/circuit-zoo 'The capital of France is' --hooks 'blocks.*.hook_resid_post' --hooks logits
   $ hyaline numerics models/circuit-zoo 'The capital of France is' --map localShare
   $ hyaline numerics models/modular-addition --tokens 5,7,113 --json
+  $ hyaline numerics models/circuit-zoo 'The capital of France is' --weights q8
 
 Columns: the RMS of the error in units of the value's own RMS; the error in float32 steps (ULP), its median and largest; which part of
 the error the value's own operation made (the rest came with its inputs); the relative error that came, in units of the largest of the
-inputs'; the largest own error as a part of its worst-case bound; and the position with the largest relative error.
+inputs'; the largest own error as a part of its worst-case bound; and the position with the largest relative error. With --weights
+in less than f32, errors are from a float64 pass with the checkpoint's own weights, and another column has the part that the smaller
+weights make.
 
 Exit code: 1 also where a value is outside of its bound, or holds NaN or infinities.`;
 

@@ -6,6 +6,8 @@ import {
   type NumericsFigure,
   type NumericsReport,
   numericsReport,
+  readWeights,
+  type WeightFormat,
 } from '../index.ts';
 import { formatNumerics } from './numerics_text.ts';
 import { openModel } from './open_model.ts';
@@ -20,6 +22,8 @@ export interface NumericsCommandOptions {
   readonly map?: NumericsFigure;
   readonly json?: boolean;
   readonly numerics: Numerics;
+  readonly weights: WeightFormat;
+  readonly cache?: string;
   readonly bos: boolean;
 }
 
@@ -35,18 +39,23 @@ export interface NumericsCommandReport extends NumericsReport {
   /** `model.config`, where it came from, and what loading noticed. */
   readonly model: Model['config'] & { readonly source: string; readonly warnings: readonly string[] };
   readonly numerics: Numerics;
+  /** What matrices are stored in. Where that is less than f32, the truth has the checkpoint's own numbers. */
+  readonly weights: WeightFormat;
   readonly timing: { readonly loadMs: number; readonly reportMs: number };
 }
 
 /** Runs the command; prints on stdout. False where a value is outside of its bound, or holds NaN or infinities. */
 export async function numerics(options: NumericsInvocation, signal: AbortSignal): Promise<boolean> {
-  const { model, loadMs } = await openModel(options.model, options.numerics, signal);
+  const { model, loadMs } = await openModel(options.model, options, signal);
   const progress = progressLine();
   try {
+    const originalWeights =
+      options.weights === 'f32' ? undefined : await readWeights(options.model, { signal, cache: options.cache });
     const reportStart = performance.now();
     const comparing = numericsReport(model, inputTokens(model, options), {
       names: options.hooks,
       figure: options.map,
+      originalWeights,
       onProgress: ({ phase, name, done, total }) => progress.show(`${WORDS[phase]} ${name}: ${done} of ${total}`),
       signal,
     });
@@ -55,6 +64,7 @@ export async function numerics(options: NumericsInvocation, signal: AbortSignal)
       adapter: describeAdapter(model.device).text,
       model: { source: options.model, ...model.config, warnings: model.warnings },
       numerics: model.numerics,
+      weights: model.weightFormat,
       ...report,
       timing: { loadMs, reportMs: performance.now() - reportStart },
     };

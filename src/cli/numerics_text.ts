@@ -2,7 +2,7 @@
 import type { Findings, NumericsMap, NumericsValue, Predictions } from '../index.ts';
 import type { NumericsCommandReport } from './numerics.ts';
 import { type Column, formatNumber, formatTable } from './text.ts';
-import { describeModel, describeTokens, MAX_ROWS } from './trace_text.ts';
+import { describeModel, describeTokens, describeWeights, MAX_ROWS } from './trace_text.ts';
 
 export function formatNumerics(report: NumericsCommandReport, asMap: boolean): string {
   const { tokens, timing, findings, predictions, map, values } = report;
@@ -10,6 +10,7 @@ export function formatNumerics(report: NumericsCommandReport, asMap: boolean): s
     `adapter  ${report.adapter}`,
     `model    ${describeModel(report.model)}`,
     `numerics ${report.numerics}`,
+    ...describeWeights(report.weights),
     `time     loaded in ${timing.loadMs.toFixed(0)} ms, compared in ${timing.reportMs.toFixed(0)} ms`,
     '',
   ];
@@ -37,16 +38,19 @@ function formatValues(values: readonly NumericsValue[], rows: number): string {
   const lines = values.map((value) => [
     value.name,
     small(value.error.relativeRms),
+    ...(value.weights ? [small(value.weights.relativeRms)] : []),
     short(value.ulps.median),
     short(value.ulps.max),
-    value.local.share === null ? '-' : value.local.share.toFixed(3),
+    value.local.share === null ? '-' : value.local.share.toFixed(3).replace(/^-(0\.0*)$/, '$1'),
     short(value.amplification),
     short(value.localBound.ratio),
     describeWorst(value, rows),
     remarks(value),
   ]);
-  const heading = ['value', 'error', 'median ULP', 'max ULP', 'own part', 'inherited', 'of bound', 'worst at', ''];
-  const numbers: Column[] = ['right', 'right', 'right', 'right', 'right', 'right'];
+  const weights = values.some((value) => value.weights) ? ['of weights'] : [];
+  const figures = ['error', ...weights, 'median ULP', 'max ULP', 'own part', 'inherited', 'of bound'];
+  const heading = ['value', ...figures, 'worst at', ''];
+  const numbers = figures.map((): Column => 'right');
   return formatTable([heading, ...lines], ['left', ...numbers, 'left', 'left']);
 }
 

@@ -13,6 +13,7 @@ import {
   type TokenProbability,
   topTokens,
   type ValueDigests,
+  type WeightFormat,
   writeSafetensors,
 } from '../index.ts';
 import { type Edit, hooksOf } from './edits.ts';
@@ -30,6 +31,8 @@ export interface TraceOptions {
   readonly digest?: boolean;
   readonly json?: boolean;
   readonly numerics: Numerics;
+  readonly weights: WeightFormat;
+  readonly cache?: string;
   readonly bos: boolean;
 }
 
@@ -50,6 +53,8 @@ export interface TraceReport {
   /** `model.config`, where it came from, and what loading noticed. */
   readonly model: Model['config'] & { readonly source: string; readonly warnings: readonly string[] };
   readonly numerics: Numerics;
+  /** What matrices are stored in. */
+  readonly weights: WeightFormat;
   /** Ids, [batch, pos]. */
   readonly tokens: readonly (readonly number[])[];
   /** The same as text, or null where the model has no tokenizer. */
@@ -81,7 +86,7 @@ export async function trace(options: TraceInvocation, signal: AbortSignal): Prom
   const entries = await hooksOf(options.edits);
   const out = options.out === undefined ? null : await openOutputFile(options.out);
   try {
-    const { model, loadMs } = await openModel(options.model, options.numerics, signal);
+    const { model, loadMs } = await openModel(options.model, options, signal);
     try {
       const tokens = inputTokens(model, options);
       const { report, tensors } = await abortable(runTrace(model, tokens, { ...options, entries, loadMs }), signal);
@@ -129,6 +134,7 @@ async function runTrace(
     fingerprint: json || out !== undefined ? await adapterFingerprint(model.device) : undefined,
     model: { source, ...model.config, warnings: model.warnings },
     numerics: model.numerics,
+    weights: model.weightFormat,
     tokens,
     tokenTexts: tokenizer && tokens.map((row) => row.map((id) => tokenizer.tokenText(id))),
     interventions: edits.map(({ text }) => text),
@@ -162,6 +168,7 @@ function traceFile(report: TraceReport, tensors: readonly Tensor[], options: Tra
     adapter: report.adapter,
     numerics: report.numerics,
     fingerprint: JSON.stringify(report.fingerprint),
+    ...(report.weights !== 'f32' && { weights: report.weights }),
     ...(report.interventions.length > 0 && { interventions: report.interventions.join(' ') }),
   };
   return writeSafetensors(

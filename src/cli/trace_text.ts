@@ -11,6 +11,7 @@ export function formatTrace(report: TraceReport): string {
     `adapter  ${report.adapter}`,
     `model    ${describeModel(model)}`,
     `numerics ${report.numerics}`,
+    ...describeWeights(report.weights),
     `time     loaded in ${timing.loadMs.toFixed(0)} ms, ran in ${timing.runMs.toFixed(0)} ms`,
   ];
   if (report.interventions.length > 0) lines.push(`edited   ${report.interventions.join(' ')}`);
@@ -38,6 +39,11 @@ export function describeModel(model: TraceReport['model']): string {
     `vocabulary ${model.dVocab}`,
   ];
   return `${model.source} (${parts.join(', ')})`;
+}
+
+/** A line where matrices are not stored as they are; none otherwise. */
+export function describeWeights(weights: TraceReport['weights']): string[] {
+  return weights === 'f32' ? [] : [`weights  ${weights}`];
 }
 
 function formatRow({ tokens, tokenTexts, top }: TraceReport, row: number): string[] {

@@ -1,9 +1,17 @@
 // A checkpoint: config.json as it stands, tensors by their names in the file, and the tokenizer's two JSON files. What
 // they mean is read in `architectures/`.
 
-import { decodeFloat32, elementCount } from './dtypes.ts';
-import { parseSafetensorsHeader, type SafetensorsEntry } from './safetensors.ts';
-import { createSource, type OnProgress, readBytes, type Source, type SourceLocation } from './source.ts';
+import { elementCount } from './dtypes.ts';
+import type { SafetensorsEntry } from './safetensors.ts';
+import {
+  createSource,
+  type OnProgress,
+  readBytes,
+  type Source,
+  type SourceLocation,
+  type SourceOptions,
+} from './source.ts';
+import { type StreamedTensor, TensorStream } from './tensor_stream.ts';
 
 export type { LoadProgress, OnProgress } from './source.ts';
 
@@ -13,8 +21,6 @@ export type RawConfig = Readonly<Record<string, unknown>>;
 export interface CheckpointTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Row-major float32. May share the checkpoint's memory: do not write into it. */
-  read(): Promise<Float32Array<ArrayBuffer>>;
 }
 
 export interface TokenizerFiles {
@@ -29,26 +35,37 @@ export interface Checkpoint {
   readonly config: RawConfig;
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   readonly tokenizer: TokenizerFiles | null;
-  /** Lets go of the files' bytes; tensors cannot be read any more. */
-  close(): void;
+  /**
+   * The tensors of these names, row-major as float32, in the order in which the files hold them. One at a time: what the next one needs
+   * is read when it is asked for. May share the checkpoint's memory: do not write into it.
+   */
+  read(wanted: ReadonlySet<string>, signal?: AbortSignal): AsyncGenerator<StreamedTensor, void, undefined>;
+  /** Closes the files; tensors cannot be read any more. */
+  close(): Promise<void>;
 }
 
-export interface OpenOptions {
+export interface OpenOptions extends SourceOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /** Called with config.json before the weights are downloaded, so that a model that cannot run fails early. */
   readonly checkConfig?: (config: RawConfig) => void;
 }
 
-type Shards = Map<string, { readonly bytes: Uint8Array; readonly entries: readonly SafetensorsEntry[] }>;
+interface Shard {
+  readonly entries: readonly SafetensorsEntry[];
+  /** Where its header has been read; null once somebody has read on, or where it has been closed meanwhile. */
+  stream: TensorStream | null;
+}
+
+type Shards = Map<string, Shard>;
 
 const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
 
 /**
  * Reads a model's folder: config.json, tokenizer.json and tokenizer_config.json where present, then model.safetensors
- * or the shards that model.safetensors.index.json names. Headers are checked here; tensors are decoded one at a time by
- * `read()`. Holds the files' bytes until `close()`. An abort throws `signal.reason` and leaves nothing behind.
+ * or the headers of the shards that model.safetensors.index.json names. Headers are checked here; tensors come one at a time by
+ * `read()`, while the files are. Keeps a file open until `close()`. An abort throws `signal.reason` and leaves nothing behind.
  * @example
  * const checkpoint = await openCheckpoint('models/circuit-zoo/');
  * checkpoint.tensors.get('transformer.wte.weight')?.shape; // [2048, 128]
@@ -57,7 +74,7 @@ export async function openCheckpoint(
   location: SourceLocation | Source,
   options: OpenOptions = {},
 ): Promise<Checkpoint> {
-  const source = isSource(location) ? location : createSource(location);
+  const source = isSource(location) ? location : createSource(location, options);
   const config = await readJson(source, 'config.json', options);
   if (!config) {
     throw new Error(
@@ -67,13 +84,20 @@ export async function openCheckpoint(
   options.checkConfig?.(config);
   const tokenizerJson = await readJson(source, 'tokenizer.json', options);
   const tokenizerConfig = tokenizerJson && (await readJson(source, 'tokenizer_config.json', options));
-  const shards = await readShards(source, options);
+  const shards = await openShards(source, options);
+  const state = { isClosed: false };
   return {
     description: source.description,
     config,
-    tensors: tensorsOf(shards, source),
+    tensors: new Map(
+      [...shards.values()].flatMap(({ entries }) => entries.map(({ name, dtype, shape }) => [name, { dtype, shape }])),
+    ),
     tokenizer: tokenizerJson && { tokenizerJson, tokenizerConfig: tokenizerConfig ?? {} },
-    close: () => shards.clear(),
+    read: (wanted, signal = options.signal) => readShards(source, shards, { wanted, state, ...options, signal }),
+    close: async () => {
+      state.isClosed = true;
+      for (const { stream } of shards.values()) await stream?.close();
+    },
   };
 }
 
@@ -97,14 +121,10 @@ async function readJson(source: Source, file: string, options: OpenOptions): Pro
   return value as RawConfig;
 }
 
-async function readShards(source: Source, options: OpenOptions): Promise<Shards> {
-  const shards: Shards = new Map();
-  const readShard = async (file: string) => {
-    const bytes = await readBytes(source, file, options);
-    if (bytes) shards.set(file, { bytes, entries: parseSafetensorsHeader(bytes, bytes.byteLength, file).entries });
-    return bytes !== null;
-  };
-  if (await readShard(WEIGHTS)) return shards;
+/** The headers of all shards. The only shard stays open, so that its tensors come with the same request. */
+async function openShards(source: Source, options: OpenOptions): Promise<Shards> {
+  const whole = await openStream(source, WEIGHTS, options);
+  if (whole) return new Map([[WEIGHTS, { entries: whole.entries, stream: whole }]]);
   const index = await readJson(source, INDEX, options);
   if (!index) {
     throw new Error(
@@ -113,12 +133,49 @@ async function readShards(source: Source, options: OpenOptions): Promise<Shards>
     );
   }
   const weightMap = checkIndex(index, source);
+  const shards: Shards = new Map();
   for (const file of new Set(weightMap.values())) {
-    if (await readShard(file)) continue;
-    throw new Error(`checkpoint: ${source.description}: ${INDEX} names the shard ${file}, which is not there`);
+    const stream = await openStream(source, file, { signal: options.signal });
+    if (!stream) {
+      throw new Error(`checkpoint: ${source.description}: ${INDEX} names the shard ${file}, which is not there`);
+    }
+    await stream.close();
+    shards.set(file, { entries: stream.entries, stream: null });
   }
   checkShards(shards, weightMap, source);
   return shards;
+}
+
+async function openStream(source: Source, file: string, options: OpenOptions): Promise<TensorStream | null> {
+  options.signal?.throwIfAborted();
+  const opened = await source.open(file, options.signal);
+  return opened && TensorStream.open(opened, file, options);
+}
+
+interface ReadOptions extends OpenOptions {
+  readonly wanted: ReadonlySet<string>;
+  readonly state: { readonly isClosed: boolean };
+}
+
+/** Reads one shard after another, each opened when its turn comes. */
+async function* readShards(source: Source, shards: Shards, { wanted, state, ...options }: ReadOptions) {
+  for (const [file, shard] of shards) {
+    if (!shard.entries.some(({ name }) => wanted.has(name))) continue;
+    const where = `checkpoint: ${source.description}`;
+    if (state.isClosed) throw new Error(`${where}: closed, so ${file} cannot be read any more`);
+    const stream = shard.stream ?? (await openStream(source, file, options));
+    shard.stream = null;
+    if (!stream) throw new Error(`${where}: ${file} is not there any more`);
+    if (!isSameHeader(stream.entries, shard.entries)) {
+      await stream.close();
+      throw new Error(`${where}: ${file} has changed since its header was read. Load the model again.`);
+    }
+    yield* stream.tensors((name) => wanted.has(name));
+  }
+}
+
+function isSameHeader(a: readonly SafetensorsEntry[], b: readonly SafetensorsEntry[]): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** The index's weight_map: tensor name to shard. Shards are files of the same folder and nothing else. */
@@ -160,21 +217,6 @@ function checkShards(shards: Shards, weightMap: ReadonlyMap<string, string>, sou
   );
 }
 
-function tensorsOf(shards: Shards, source: Source): Map<string, CheckpointTensor> {
-  const tensors = new Map<string, CheckpointTensor>();
-  for (const [file, { entries }] of shards) {
-    for (const { name, dtype, shape, begin, end } of entries) {
-      const read = async () => {
-        const shard = shards.get(file);
-        if (!shard) throw new Error(`checkpoint: ${source.description}: closed, so "${name}" cannot be read any more`);
-        return decodeFloat32(dtype, shard.bytes.subarray(begin, end));
-      };
-      tensors.set(name, { dtype, shape, read });
-    }
-  }
-  return tensors;
-}
-
 /** A tensor in memory: row-major, as many values as its shape says. */
 export interface MemoryTensor {
   readonly shape: readonly number[];
@@ -199,8 +241,14 @@ export function memoryCheckpoint(
     else if (data.length !== expected) {
       problems.push(`tensor "${name}": expected ${expected} values for [${shape.join(', ')}], got ${data.length}`);
     }
-    map.set(name, { dtype: 'F32', shape, read: async () => data });
+    map.set(name, { dtype: 'F32', shape });
   }
   if (problems.length > 0) throw new Error(`checkpoint: tensors in memory: ${problems.join('; ')}`);
-  return { description: 'tensors in memory', config, tensors: map, tokenizer, close: () => {} };
+  async function* read(wanted: ReadonlySet<string>, signal?: AbortSignal) {
+    for (const [name, { data }] of Object.entries(tensors)) {
+      signal?.throwIfAborted();
+      if (wanted.has(name)) yield { name, data };
+    }
+  }
+  return { description: 'tensors in memory', config, tensors: map, tokenizer, read, close: async () => {} };
 }

@@ -15,7 +15,7 @@ import {
 } from '../kernels/kernel.ts';
 import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
 import { fuse } from './fusion.ts';
-import { FIRST_POS, type Graph, type GraphValue, type RunAxis, TOKENS } from './graph.ts';
+import { FIRST_POS, type Graph, type GraphValue, type Operation, type RunAxis, TOKENS } from './graph.ts';
 import {
   type BufferName,
   bufferOf,
@@ -305,7 +305,9 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
     const { arithmetic } = environment;
     const dims = { ...operation.dims, ...cutDims, ...runDims };
     const sizes = kernel.product?.(dims, operation.options);
-    const product = sizes && { kernel: kernel.name, sizes, arithmetic };
+    const matrices = storages(weights, environment.weights);
+    const format = Object.values(matrices ?? {})[0]?.format;
+    const product = sizes && { kernel: kernel.name, sizes, arithmetic, ...(format && { format }) };
     const tiling = product && environment.chooseTiling(product);
     const firstRow = piece?.firstRow ?? 0;
     const variant: Variant = {
@@ -319,6 +321,7 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
       arithmetic,
       has: (binding) =>
         binding in inputs || binding in weights || isWanted(outputs[binding] ?? '') || binding === 'scratch',
+      matrices,
     };
     const label = `${kernel.name} ${valueOfBuffer(Object.values(outputs).at(-1) ?? '')}`;
     const step = dispatch(kernel, label, variant, (name): Resource => {
@@ -331,6 +334,15 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
     });
     return { ...step, ...(product && { product, tiling }) };
   });
+}
+
+/** How the weights of an operation are stored, by binding: those that are not float32. */
+function storages(weights: Operation['weights'], layouts: ReadonlyMap<string, WeightLayout>): Variant['matrices'] {
+  const entries = Object.entries(weights).flatMap(([binding, name]) => {
+    const layout = layouts.get(name);
+    return layout && layout.format !== 'f32' ? [[binding, layout] as const] : [];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Names that WGSL can use for an axis: `1` is the only one that is no identifier. */

@@ -2,6 +2,7 @@
 // Knows nothing of names that users type, of tokens as text, or of caches.
 import type { Kernel, Variant } from '../kernels/kernel.ts';
 import type { Guarding, Numerics } from '../kernels/prelude.ts';
+import { decodeMatrix, encodeMatrix, matrixWords, type StoredMatrix } from '../kernels/weight_formats.ts';
 import { planLimits } from './device.ts';
 import { dispatchKernel } from './dispatch.ts';
 import { dispatchesOf, Frame, type RunInput } from './frame.ts';
@@ -12,7 +13,7 @@ import { PipelineCache } from './pipelines.ts';
 import { type ChooseTiling, compile, type Plan, type PlanRequest } from './plan.ts';
 import { Tilings } from './tilings.ts';
 import { type TunedProduct, tuneProducts } from './tuner.ts';
-import type { WeightLayout } from './weights.ts';
+import type { Piece, WeightLayout } from './weights.ts';
 import { Workspace } from './workspace.ts';
 
 interface CompiledPlan {
@@ -57,16 +58,16 @@ export class Runtime {
     this.weights = new Map();
   }
 
-  /** Creates a weight's buffers, one per piece, and writes them. */
+  /** Creates a weight's buffers, one per piece, and writes them: float32 in GPU order becomes what the weight is stored in. */
   uploadWeight(name: string, data: Float32Array<ArrayBuffer>): void {
     const layout = this.layouts.get(name);
     if (!layout) throw new Error(`weights: "${name}" has no layout.`);
-    const places = layout.pieces.map(({ firstRow, rowCount }) => {
-      const piece = data.subarray(firstRow * layout.rowStride, (firstRow + rowCount) * layout.rowStride);
-      const buffer = this.sharedBuffer(layout) ?? this.memory.createStorage(name, piece.byteLength);
+    const places = layout.pieces.map((piece) => {
+      const words = encodeMatrix(rowsOf(data, layout, piece), storedMatrix(layout, piece));
+      const buffer = this.sharedBuffer(layout) ?? this.memory.createStorage(name, words.byteLength);
       const offset = layout.shared?.offset ?? 0;
-      this.memory.device.queue.writeBuffer(buffer, offset, piece);
-      return { buffer, offset, size: piece.byteLength };
+      this.memory.device.queue.writeBuffer(buffer, offset, words);
+      return { buffer, offset, size: words.byteLength };
     });
     this.weights.set(name, places);
   }
@@ -84,11 +85,12 @@ export class Runtime {
 
   /** Writes a weight again, in GPU order, for all runs submitted from now on. Does nothing once everything has been destroyed. */
   writeWeight(name: string, data: Float32Array<ArrayBuffer>): void {
-    const { pieces, rowStride } = this.layouts.get(name) ?? { pieces: [], rowStride: 0 };
+    const layout = this.layouts.get(name);
+    if (!layout) return;
     this.weights.get(name)?.forEach(({ buffer, offset = 0 }, i) => {
-      const { firstRow, rowCount } = pieces[i];
-      const piece = data.subarray(firstRow * rowStride, (firstRow + rowCount) * rowStride);
-      this.memory.device.queue.writeBuffer(buffer, offset, piece);
+      const piece = layout.pieces[i];
+      const words = encodeMatrix(rowsOf(data, layout, piece), storedMatrix(layout, piece));
+      this.memory.device.queue.writeBuffer(buffer, offset, words);
     });
   }
 
@@ -99,16 +101,17 @@ export class Runtime {
     return buffers && layout ? { buffers, layout } : null;
   }
 
-  /** Copies a weight to the CPU, in GPU order; null where the checkpoint has none. Waits for the GPU. */
+  /** Copies a weight to the CPU, as the float32 numbers that kernels read, in GPU order; null where the checkpoint has none. Waits for the GPU. */
   async readWeight(name: string): Promise<Float32Array<ArrayBuffer> | null> {
     const weight = this.weight(name);
     if (!weight) return null;
-    const { rows, rowStride, pieces } = weight.layout;
-    const data = new Float32Array(rows * rowStride);
-    for (const [i, { firstRow, rowCount }] of pieces.entries()) {
+    const { layout } = weight;
+    const data = new Float32Array(layout.rows * layout.rowStride);
+    for (const [i, piece] of layout.pieces.entries()) {
+      const matrix = storedMatrix(layout, piece);
       const { buffer, offset } = weight.buffers[i];
-      const piece = await this.memory.read(buffer, 4 * rowCount * rowStride, offset);
-      data.set(new Float32Array(piece), firstRow * rowStride);
+      const words = await this.memory.read(buffer, 4 * matrixWords(matrix), offset);
+      data.set(decodeMatrix(new Uint32Array(words), matrix), piece.firstRow * layout.rowStride);
     }
     return data;
   }
@@ -295,6 +298,14 @@ export class Runtime {
     this.weights.clear();
     this.memory.destroyAll();
   }
+}
+
+function storedMatrix({ format, summed, rowStride }: WeightLayout, { rowCount }: Piece): StoredMatrix {
+  return { format, summed, rows: rowCount, rowStride };
+}
+
+function rowsOf(data: Float32Array<ArrayBuffer>, { rowStride }: WeightLayout, { firstRow, rowCount }: Piece) {
+  return data.subarray(firstRow * rowStride, (firstRow + rowCount) * rowStride);
 }
 
 function planKey({ numerics, batch, pos, capture, given, writes, cached }: PlanRequest): string {

@@ -56,14 +56,19 @@ export function headerSizeBytes(bytes: Uint8Array, fileSizeBytes: number, file: 
 
 /**
  * Reads and checks the header of a safetensors file: afterwards every entry lies inside the file, has the size that its
- * dtype and shape say, and shares no byte with another. `bytes` is the start of the file (at least the whole header).
+ * dtype and shape say, and shares no byte with another. `bytes` is the start of the file (at least the whole header); without the file's
+ * size, that its tensors are all there is left to whoever reads them.
  * Throws one error that lists everything wrong. Cost: the header's text, no tensor data is looked at.
  * @example
  * const { entries } = parseSafetensorsHeader(bytes, bytes.length, 'model.safetensors');
  * entries[0]; // { name: 'transformer.wte.weight', dtype: 'F32', shape: [2048, 128], begin: 5072, end: 1053648 }
  */
-export function parseSafetensorsHeader(bytes: Uint8Array, fileSizeBytes: number, file: string): SafetensorsHeader {
-  const dataStart = headerSizeBytes(bytes, fileSizeBytes, file);
+export function parseSafetensorsHeader(
+  bytes: Uint8Array,
+  fileSizeBytes: number | null,
+  file: string,
+): SafetensorsHeader {
+  const dataStart = headerSizeBytes(bytes, fileSizeBytes ?? Number.MAX_SAFE_INTEGER, file);
   if (bytes.byteLength < dataStart) {
     throw new Error(`safetensors: ${file}: expected the ${dataStart} bytes of the header, got ${bytes.byteLength}.`);
   }
@@ -78,7 +83,7 @@ export function parseSafetensorsHeader(bytes: Uint8Array, fileSizeBytes: number,
       } else if (value !== null) problems.push('__metadata__: expected an object of strings');
       continue;
     }
-    const entry = parseEntry(name, value, dataStart, fileSizeBytes);
+    const entry = parseEntry(name, value, dataStart, fileSizeBytes ?? Number.MAX_SAFE_INTEGER);
     if (typeof entry === 'string') problems.push(`tensor ${quote(name)}: ${entry}`);
     else entries.push(entry);
   }
@@ -170,7 +175,7 @@ function parseEntry(name: string, value: unknown, dataStart: number, fileSize: n
 }
 
 /** Overlaps, and bytes that belong to no tensor: the format allows neither. */
-function layoutProblems(entries: readonly SafetensorsEntry[], dataStart: number, fileSize: number): string[] {
+function layoutProblems(entries: readonly SafetensorsEntry[], dataStart: number, fileSize: number | null): string[] {
   const problems: string[] = [];
   const inFileOrder = [...entries].sort((a, b) => a.begin - b.begin || a.end - b.end);
   let covered = dataStart;
@@ -181,7 +186,8 @@ function layoutProblems(entries: readonly SafetensorsEntry[], dataStart: number,
     if (end >= covered) previous = name;
     covered = Math.max(covered, end);
   }
-  if (covered < fileSize) problems.push(`${fileSize - covered} bytes at the end of the file belong to no tensor`);
+  if (fileSize !== null && covered < fileSize)
+    problems.push(`${fileSize - covered} bytes at the end of the file belong to no tensor`);
   return problems;
 }
 

@@ -1,7 +1,10 @@
 // Where a model's files come from: a folder's URL, a path in Node, files that a user picked, or the Hugging Face hub.
 // A source opens files by name and streams them; what is in them is `checkpoint.ts`'s business.
 
+import { type CacheOption, downloadStore } from './file_store.ts';
+import { hubSource, parseHubName } from './hub.ts';
 import { canReadPaths, openPath, pathOfFileUrl } from './node_files.ts';
+import { urlSource } from './url_source.ts';
 
 /** How far loading is. `total` is 0 while nobody knows it (a compressed download); at the end `loaded` equals it. */
 export interface LoadProgress {
@@ -34,106 +37,30 @@ export interface Source {
 /** A folder's URL or path, `hf:owner/name@revision`, or the files of a model (a FileList will do). */
 export type SourceLocation = string | URL | ArrayLike<File>;
 
+export interface SourceOptions {
+  /**
+   * Where files from the hub are kept for the next time. In a browser (if absent, or `true`) the origin's private file system; `false`:
+   * nowhere. In Node nowhere if absent; otherwise `hyaline` in a folder that is given by its path, or for `true` in HF_HOME, which is
+   * ~/.cache/huggingface if not set.
+   */
+  readonly cache?: CacheOption;
+}
+
 /**
  * The source at a location. A string without a scheme is a path in Node, and a URL relative to the page in a browser.
  * @example
  * createSource('models/circuit-zoo').description; // 'models/circuit-zoo'
  * createSource('hf:openai-community/gpt2').description; // 'https://huggingface.co/openai-community/gpt2/resolve/main/'
  */
-export function createSource(location: SourceLocation): Source {
-  if (location instanceof URL) return createSource(location.href);
+export function createSource(location: SourceLocation, { cache }: SourceOptions = {}): Source {
+  if (location instanceof URL) return createSource(location.href, { cache });
   if (typeof location !== 'string') return filesSource(Array.from(location));
   if (location.trim() === '') throw new Error('source: expected a URL or path of a folder, got an empty string');
-  if (location.startsWith('hf:')) return urlSource(hubUrl(location));
+  if (location.startsWith('hf:')) return hubSource(parseHubName(location), downloadStore(cache));
   if (location.startsWith('file:') && canReadPaths()) return pathSource(pathOfFileUrl(location));
   if (/^[a-z][a-z0-9+.-]+:/i.test(location)) return urlSource(new URL(location));
   if (canReadPaths()) return pathSource(location);
   return urlSource(new URL(location, globalThis.document?.baseURI ?? globalThis.location?.href));
-}
-
-function hubUrl(location: string): URL {
-  const match = /^hf:((?:\w[\w.-]*\/)?\w[\w.-]*)(?:@(.+))?$/.exec(location);
-  if (!match) {
-    throw new Error(`source: expected hf:owner/name or hf:owner/name@revision, got ${JSON.stringify(location)}`);
-  }
-  const [, repository, revision = 'main'] = match;
-  return new URL(`https://huggingface.co/${repository}/resolve/${encodeURIComponent(revision)}/`);
-}
-
-function urlSource(folder: URL): Source {
-  const base = new URL(folder);
-  if (!base.pathname.endsWith('/')) base.pathname += '/';
-  return {
-    description: base.href,
-    async open(file, signal) {
-      const url = new URL(base);
-      url.pathname += file.split('/').map(encodeURIComponent).join('/');
-      const response = await fetchOrExplain(url, signal);
-      if (response.status === 404 || response.status === 410 || isFallbackPage(response, file)) {
-        await response.body?.cancel();
-        return null;
-      }
-      if (!response.ok) {
-        await response.body?.cancel();
-        const status = `${response.status} ${response.statusText}`.trim();
-        const hint = [401, 403].includes(response.status) ? ' Does it exist, and is it public?' : '';
-        throw new Error(`source: ${url.href}: expected HTTP status 200, got ${status}.${hint}`);
-      }
-      return {
-        description: url.href,
-        sizeBytes: declaredSize(response),
-        chunks: bodyChunks(response, url.href, signal),
-      };
-    },
-  };
-}
-
-async function fetchOrExplain(url: URL, signal?: AbortSignal): Promise<Response> {
-  try {
-    return await fetch(url, { signal });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new Error(
-      `source: ${url.href}: expected an answer, got none (${explain(cause)}). ` +
-        'Is the server up, and does it allow requests from this page (CORS)?',
-      { cause },
-    );
-  }
-}
-
-/** Development servers answer a missing file with their page (status 200). No file of a model is a page. */
-function isFallbackPage(response: Response, file: string): boolean {
-  return response.headers.get('content-type')?.startsWith('text/html') === true && !file.endsWith('.html');
-}
-
-function declaredSize(response: Response): number | null {
-  const encoding = response.headers.get('content-encoding') ?? 'identity';
-  const length = response.headers.get('content-length');
-  return length !== null && encoding === 'identity' ? Number(length) : null;
-}
-
-async function* bodyChunks(response: Response, url: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-  if (!response.body) return;
-  const reader = response.body.getReader();
-  let loaded = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      loaded += value.byteLength;
-      yield value;
-    }
-  } catch (cause) {
-    signal?.throwIfAborted();
-    const size = declaredSize(response);
-    const expected = size === null ? 'the whole file' : `${size} bytes`;
-    throw new Error(
-      `source: ${url}: expected ${expected}, got ${loaded} before the connection broke (${explain(cause)}). Try again.`,
-      { cause },
-    );
-  } finally {
-    await reader.cancel().catch(() => {}); // a broken stream has nothing left to cancel
-  }
 }
 
 function pathSource(folder: string): Source {
@@ -230,9 +157,4 @@ function allocate(sizeBytes: number, { description }: OpenedFile): Uint8Array<Ar
       { cause },
     );
   }
-}
-
-function explain(error: unknown): string {
-  const { message, cause } = error as { message?: string; cause?: { message?: string } };
-  return cause?.message || message || String(error);
 }

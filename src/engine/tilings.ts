@@ -3,6 +3,7 @@
 import type { ProductSizes } from '../kernels/kernel.ts';
 import type { Arithmetic } from '../kernels/prelude.ts';
 import { type AdapterKind, defaultTiling, isTilingName, TILINGS, type TilingName } from '../kernels/tiling.ts';
+import type { WeightFormat } from '../kernels/weight_formats.ts';
 
 /**
  * Who chose: the rule for this kind of adapter, an earlier measurement that was kept, one of this load, or the caller.
@@ -14,6 +15,8 @@ export interface Product {
   readonly kernel: string;
   readonly sizes: ProductSizes;
   readonly arithmetic: Arithmetic;
+  /** What its matrix of weights is stored in; float32 if absent. */
+  readonly format?: WeightFormat;
 }
 
 export interface TilingChoice {
@@ -40,10 +43,10 @@ export const ROW_CLASSES = [
 ] as const;
 
 /** Products that share a choice, in words: `matmul 128x512, 1 row, fast`; with their number where one dispatch computes several. */
-export function productClass({ kernel, sizes, arithmetic }: Product): string {
+export function productClass({ kernel, sizes, arithmetic, format = 'f32' }: Product): string {
   const rows = ROW_CLASSES.findLast(({ from }) => sizes.rows >= from) ?? ROW_CLASSES[0];
   const count = sizes.groups === 1 ? '' : `${sizes.groups} · `;
-  return `${kernel} ${count}${sizes.depth}x${sizes.columns}, ${rows.name}, ${arithmetic}`;
+  return `${kernel} ${count}${sizes.depth}x${sizes.columns}, ${rows.name}, ${arithmetic}${format === 'f32' ? '' : `, ${format}`}`;
 }
 
 /** @throws Error if it is nothing of the kind */

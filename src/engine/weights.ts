@@ -1,4 +1,13 @@
 // How weights lie on the GPU: from TransformerLens's layout to the one that the kernels read, and in how many buffers.
+
+import {
+  ELEMENT_BITS,
+  isQuantised,
+  type MatrixStorage,
+  matrixWords,
+  SCALE_BLOCK,
+  type WeightFormat,
+} from '../kernels/weight_formats.ts';
 import { type ModelConfig, type WeightSpec, weightSpecs } from './config.ts';
 
 /** A run of consecutive rows of a weight that has a buffer of its own. */
@@ -7,8 +16,11 @@ export interface Piece {
   readonly rowCount: number;
 }
 
-/** A weight's layout on the GPU: `rows` rows of `rowStride` float32, cut into pieces that fit one binding each. */
-export interface WeightLayout {
+/**
+ * A weight's layout on the GPU: `rows` rows of `rowStride` elements, cut into pieces that fit one binding each. Matrices that products
+ * read may be stored in another format than float32; each piece is then a matrix of its own.
+ */
+export interface WeightLayout extends MatrixStorage {
   readonly rows: number;
   readonly rowStride: number;
   readonly pieces: readonly Piece[];
@@ -34,15 +46,21 @@ const ALIGNMENT = 256;
 /**
  * The layouts of all weights of a model.
  * @param maxBindingSizeBytes what one binding, and one buffer, may hold
+ * @param weights what matrices are stored in
  */
-export function weightLayouts(config: ModelConfig, maxBindingSizeBytes: number): Map<string, WeightLayout> {
+export function weightLayouts(
+  config: ModelConfig,
+  maxBindingSizeBytes: number,
+  weights: WeightFormat = 'f32',
+): Map<string, WeightLayout> {
   const layouts = new Map<string, WeightLayout>();
   const parts = new Map<string, { name: string; offset: number; end: number }[]>();
   for (const spec of [...weightSpecs(config), ...derivedSpecs(config)]) {
-    const layout = weightLayout(spec, maxBindingSizeBytes);
+    const layout = weightLayout(spec, maxBindingSizeBytes, weights);
     layouts.set(spec.name, layout);
     const buffer = sharedBuffer(spec.name);
-    if (!buffer) continue;
+    // Scales lie behind codes: matrices that have some are read one by one.
+    if (!buffer || layout.format !== 'f32') continue;
     const before = parts.get(buffer) ?? [];
     const offset = ALIGNMENT * Math.ceil((before.at(-1)?.end ?? 0) / ALIGNMENT);
     parts.set(buffer, [...before, { name: spec.name, offset, end: offset + 4 * layout.rows * layout.rowStride }]);
@@ -77,6 +95,22 @@ function form(name: string): Form {
 /** Only the vocabulary's matrices are cut: their kernels take pieces of rows. */
 const CUT: readonly Form[] = ['transposed', 'rows'];
 
+/** Which axis products sum over; a vector or table has none, and is never stored in another format. */
+const SUMMED: Readonly<Record<Exclude<Form, 'flat'>, MatrixStorage['summed']>> = {
+  heads: 'rows',
+  columns: 'rows',
+  transposed: 'columns',
+  rows: 'columns',
+};
+
+/**
+ * Whether `Model.load`'s `weights` is about this weight: all matrices that products read, the embedding among them, which is often the
+ * unembedding too. Biases, gains and position tables are float32 in any case: they are small, and added or multiplied as they are.
+ */
+export function isMatrix({ name }: WeightSpec): boolean {
+  return form(name) !== 'flat';
+}
+
 /** Rows and row length of the matrix that goes to the GPU, before padding. */
 function matrixShape(spec: WeightSpec): [number, number] {
   const { shape } = spec;
@@ -94,27 +128,42 @@ function matrixShape(spec: WeightSpec): [number, number] {
 
 /**
  * Layout of a weight under a limit of bytes per binding (and per buffer).
+ * @param weights what matrices are stored in
  * @throws Error if it does not fit and is not one of the two that can be cut
  */
-export function weightLayout(spec: WeightSpec, maxBindingSizeBytes: number): WeightLayout {
+export function weightLayout(
+  spec: WeightSpec,
+  maxBindingSizeBytes: number,
+  weights: WeightFormat = 'f32',
+): WeightLayout {
   const [rows, width] = matrixShape(spec);
   const kind = form(spec.name);
   const rowStride = kind === 'flat' ? width : padded(width);
-  const rowBytes = rowStride * 4;
-  const whole = { rows, rowStride, pieces: [{ firstRow: 0, rowCount: rows }] };
-  if (rows * rowBytes <= maxBindingSizeBytes) return whole;
-  if (!CUT.includes(kind) || rowBytes > maxBindingSizeBytes) {
+  const storage: MatrixStorage =
+    kind === 'flat' ? { format: 'f32', summed: 'columns' } : { format: weights, summed: SUMMED[kind] };
+  const bytesOf = (rowCount: number) => 4 * matrixWords({ ...storage, rows: rowCount, rowStride });
+  const whole = { ...storage, rows, rowStride, pieces: [{ firstRow: 0, rowCount: rows }] };
+  if (bytesOf(rows) <= maxBindingSizeBytes) return whole;
+  if (!CUT.includes(kind) || bytesOf(1) > maxBindingSizeBytes) {
     throw new Error(
-      `device: ${spec.name} needs a ${megabytes(rows * rowBytes)} binding, this adapter allows ${megabytes(maxBindingSizeBytes)}. ` +
+      `device: ${spec.name} needs a ${megabytes(bytesOf(rows))} binding, this adapter allows ${megabytes(maxBindingSizeBytes)}. ` +
         'Request a device with a larger maxStorageBufferBindingSize, or use a smaller model.',
     );
   }
-  const step = Math.floor(maxBindingSizeBytes / rowBytes);
+  const scaleBits = isQuantised(storage.format) ? 16 * Math.ceil(rowStride / SCALE_BLOCK) : 0;
+  let step = Math.floor((8 * maxBindingSizeBytes) / (rowStride * ELEMENT_BITS[storage.format] + scaleBits));
+  while (bytesOf(step) > maxBindingSizeBytes) step--; // codes and scales end on whole words
   const pieces: Piece[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += step) {
     pieces.push({ firstRow, rowCount: Math.min(step, rows - firstRow) });
   }
-  return { rows, rowStride, pieces };
+  return { ...whole, pieces };
+}
+
+/** Bytes of a weight in GPU memory, all pieces together. */
+export function storedBytes(layout: WeightLayout): number {
+  const { rowStride, format, summed, pieces } = layout;
+  return pieces.reduce((sum, { rowCount }) => sum + 4 * matrixWords({ format, summed, rows: rowCount, rowStride }), 0);
 }
 
 /** Sizes in the words of an error message. */
@@ -124,18 +173,22 @@ export function megabytes(bytes: number): string {
   return `${size < 100 ? size.toPrecision(3) : Math.round(size)} ${unit}`;
 }
 
-/** The weight's elements in GPU order, padded with zeros. Copies; the input is left alone. */
+/**
+ * The weight's elements in GPU order, padded with zeros. The input is left alone, and given back where it is in order already.
+ * @param isTransposed `data` is the transpose of a matrix
+ */
 export function packWeight(
   spec: WeightSpec,
   data: Float32Array<ArrayBuffer>,
   layout: WeightLayout,
+  isTransposed = false,
 ): Float32Array<ArrayBuffer> {
   const { rows, rowStride } = layout;
   const [, width] = matrixShape(spec);
-  const kind = form(spec.name);
-  if ((kind === 'rows' || kind === 'columns' || kind === 'flat') && width === rowStride) return data;
+  const isInOrder = (form(spec.name) === 'transposed') === isTransposed && form(spec.name) !== 'heads';
+  if (isInOrder && width === rowStride) return data;
   const packed = new Float32Array(rows * rowStride);
-  const index = indexOf(spec);
+  const index = isTransposed ? transposedIndex(spec) : indexOf(spec);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < width; column++) packed[row * rowStride + column] = data[index(row, column)];
   }
@@ -155,6 +208,13 @@ export function unpackWeight(
     for (let column = 0; column < width; column++) data[index(row, column)] = packed[row * rowStride + column];
   }
   return data;
+}
+
+/** Where an element of the matrix on the GPU stands in the transpose of TransformerLens's; there is none of heads. */
+function transposedIndex(spec: WeightSpec): (row: number, column: number) => number {
+  const [rows, width] = matrixShape(spec);
+  if (form(spec.name) === 'transposed') return (row, column) => row * width + column;
+  return (row, column) => column * rows + row;
 }
 
 /** Where an element of the matrix on the GPU stands in TransformerLens's layout. */

@@ -10,6 +10,7 @@ import type { TokenizeOptions, Tokenizer } from '../engine/tokenizer.ts';
 import type { TunedProduct } from '../engine/tuner.ts';
 import type { NumberFormat } from '../kernels/formats.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
+import type { WeightFormat } from '../kernels/weight_formats.ts';
 import { ActivationCache, type CachedValue } from './activation_cache.ts';
 import type { GenerateOptions, GenerationStep } from './generate.ts';
 import type { HookEntry } from './interventions.ts';
@@ -98,6 +99,8 @@ export class Model {
   readonly eosTokenIds: readonly number[];
   /** What loading noticed, one sentence each. */
   readonly warnings: readonly string[];
+  /** What matrices are stored in on the GPU: `LoadOptions.weights`. */
+  readonly weightFormat: WeightFormat;
   readonly device: GPUDevice;
   /** @internal */
   readonly runtime: Runtime;
@@ -113,6 +116,7 @@ export class Model {
     this.runtime = parts.runtime;
     this.tokenizer = parts.tokenizer;
     this.warnings = parts.warnings;
+    this.weightFormat = parts.weightFormat;
     this.device = parts.device;
     this.ownsDevice = parts.ownsDevice;
     this.roundings = new WeightRoundings(parts.runtime, parts.config);
@@ -316,7 +320,8 @@ export class Model {
 
   /**
    * A weight on the CPU, as TransformerLens names and shapes it: zeros where the checkpoint leaves a bias out, the embedding's
-   * transpose for the `unembed.W_U` of a tied model. Copies and waits for the GPU.
+   * transpose for the `unembed.W_U` of a tied model. The numbers that kernels compute with: where matrices are stored in less than
+   * float32, what they are there. Copies and waits for the GPU.
    * @throws Error where there is no weight of this name, with the nearest one
    * @example
    * const { data, shape } = await model.weight('blocks.0.attn.W_Q'); // [n_heads, d_model, d_head]
@@ -342,7 +347,8 @@ export class Model {
    * `int8` has a scale for each output channel: each head's output of W_Q, W_K and W_V, each output of W_O and the MLP's matrices,
    * each token of W_U and W_E, each position of W_pos; a bias or a gain has one. A tied model has one matrix for embedding
    * and unembedding, so both ends change. A bias that the checkpoint leaves out stays zero.
-   * @throws Error where a name or glob matches nothing, with the nearest name; then, or after an abort, no weight has changed
+   * @throws Error where a name or glob matches nothing, with the nearest name, or where a weight is stored in less than float32
+   * (`LoadOptions.weights`); then, or after an abort, no weight has changed
    * @example
    * using rounded = await model.roundWeights('blocks.*.attn.W_*', 'bf16');
    * const { logits } = await model.run(tokens);

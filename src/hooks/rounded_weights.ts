@@ -75,6 +75,7 @@ export class WeightRoundings {
     checkFormat('weights', format);
     const specs = selectWeights(this.config, where);
     if (specs.length === 0) throw new Error('weights: the predicate matched no weight, so nothing would be rounded.');
+    for (const { name } of specs) checkRoundable(name, format, this.runtime);
     if (this.isBusy) throw new Error('weights: they are being rounded already. Wait for that first.');
     this.isBusy = true;
     try {
@@ -143,6 +144,15 @@ export class WeightRoundings {
     for (const { name, before } of originals) this.runtime.writeWeight(name, before);
     this.active.delete(which);
   }
+}
+
+/** @throws Error where the rounded numbers would be rounded once more, to what the weight is stored in */
+export function checkRoundable(name: string, format: NumberFormat, runtime: Runtime): void {
+  const stored = runtime.weight(name)?.layout.format ?? 'f32';
+  if (stored === 'f32') return;
+  throw new Error(
+    `weights: ${name} is stored as ${stored}, so it cannot be rounded to ${format}. Load the model with weights 'f32'.`,
+  );
 }
 
 /** By index in TransformerLens's layout: the output channel, whose numbers share a scale in int8. */

@@ -37,7 +37,7 @@ export const headProjection: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'n_heads', 'd_head'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, options, has }) => wgsl`
+  wgsl: ({ dims, options, has, matrices }) => wgsl`
 const b_stride_k = ${dims.d_head % 4 === 0 ? 'd_out_vec4' : 'row_stride'};
 const b_stride_n = 1u;
 fn row_count() -> u32 { return run.batch * run.pos; }
@@ -56,7 +56,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_in % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
-  b: { name: 'W', layout: 'kn', vectors: dims.d_head % 4 === 0 },
+  b: { name: 'W', layout: 'kn', vectors: dims.d_head % 4 === 0, format: matrices?.W?.format },
   wholeColumns: dims.d_head % 4 === 0,
   blocksAreValues: false,
   storeBlocks: false,

@@ -1,6 +1,8 @@
 // What a kernel is: plain data and pure functions. The plan reads it to allocate, bind and dispatch; tests read it to make
 // inputs and to compare. It never touches a GPUDevice.
 import { type Arithmetic, functionsSource, type ScalarFunction } from './prelude.ts';
+import { type MatrixBinding, matrixAccess, storedElement } from './weight_access.ts';
+import type { MatrixStorage } from './weight_formats.ts';
 
 /**
  * The order of every long sum, part of every kernel's meaning: terms are added in sequence within segments of 8, segment sums in
@@ -49,6 +51,13 @@ export interface Variant {
   readonly arithmetic: Arithmetic;
   /** Present bindings. An absent bias is zero; an absent output is computed but not stored. */
   readonly has: (binding: string) => boolean;
+  /** How matrices are stored, by binding; one that is not here is float32. */
+  readonly matrices?: Readonly<Record<string, MatrixStorage>>;
+}
+
+/** How a binding of this variant is stored. */
+export function storageOf({ matrices }: Variant, binding: string): MatrixStorage {
+  return matrices?.[binding] ?? { format: 'f32', summed: 'rows' };
 }
 
 /** Float64 arrays by binding name. */
@@ -74,7 +83,10 @@ export interface Kernel {
   /** Every binding it can have, in binding order. Binding 0 of the group is the run's uniforms. */
   readonly bindings: (dims: Dims) => readonly Binding[];
   readonly functions: (options: Options) => readonly ScalarFunction[];
-  /** WGSL after the declarations: functions of its own and `main`. */
+  /**
+   * WGSL after the declarations: functions of its own and `main`. Matrices of weights are read by `load_<binding>(i)`, which
+   * `kernelSource` writes; i counts elements of the binding.
+   */
   readonly wgsl: (variant: Variant) => string;
   readonly workgroups: (dims: Dims, options: Options) => readonly [number, number, number];
   /** Of a kernel that is a matrix product: its sizes, by which a tiling is chosen. It takes the option `tiling` (tiling.ts). */
@@ -119,16 +131,32 @@ export function presentBindings(kernel: Kernel, variant: Variant): Binding[] {
   return kernel.bindings(variant.dims).filter((binding) => variant.has(binding.name));
 }
 
+/** A binding that the kernel's text reads by `load_<name>(i)`, with its last axis as columns; null for another. */
+function matrixBinding({ name, role, element, shape }: Binding, dims: Dims, text: string): MatrixBinding | null {
+  if (isWritable({ role }) || element === 'u32' || !new RegExp(`\\b(load|scaled)_${name}\\(`).test(text)) return null;
+  const [columns, ...rows] = shape.map((axis) => dims[axis]).reverse();
+  const rowStride = columns * (element === 'vec4f' ? 4 : 1);
+  return { name, element, rows: rows.reduce((a, b) => a * b, 1), rowStride };
+}
+
 /**
  * The final WGSL of one variant, as it is compiled: uniforms, bindings with their shapes, model sizes as constants,
- * the scalar functions, then the kernel's own text.
+ * the scalar functions, what reads matrices, then the kernel's own text.
  */
 export function kernelSource(kernel: Kernel, variant: Variant): string {
-  const declarations = presentBindings(kernel, variant).map((binding, index) => {
+  const bindings = presentBindings(kernel, variant);
+  const declarations = bindings.map((binding, index) => {
     const access = isWritable(binding) ? 'read_write' : 'read';
-    return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${binding.name}: array<${binding.element}>; // [${binding.shape.join(', ')}]`;
+    const storage = storageOf(variant, binding.name);
+    const element = binding.element === 'u32' ? 'u32' : storedElement(binding.element, storage);
+    const format = storage.format === 'f32' ? '' : ` in ${storage.format}`;
+    return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${binding.name}: array<${element}>; // [${binding.shape.join(', ')}]${format}`;
   });
   const text = kernel.wgsl(variant).trim();
+  const matrices = bindings.flatMap((declared) => {
+    const binding = matrixBinding(declared, variant.dims, text);
+    return binding ? [{ binding, storage: storageOf(variant, declared.name) }] : [];
+  });
   const constants = Object.entries(variant.dims)
     .filter(([axis]) => !(RUN_AXES as readonly string[]).includes(axis) && new RegExp(`\\b${axis}\\b`).test(text))
     .map(([axis, size]) => `const ${axis} = ${size}u;`);
@@ -138,6 +166,7 @@ export function kernelSource(kernel: Kernel, variant: Variant): string {
     declarations.join('\n'),
     constants.join('\n'),
     functionsSource(kernel.functions(variant.options), variant.arithmetic),
+    ...(matrices.length > 0 ? [matrixAccess(matrices, variant.arithmetic)] : []),
     text,
   ]
     .join('\n\n')

@@ -39,7 +39,7 @@ export const matmul: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'd_out'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, options, has }) => wgsl`
+  wgsl: ({ dims, options, has, matrices }) => wgsl`
 const b_stride_k = d_out_vec4;
 fn row_count() -> u32 { return run.batch * run.pos; }
 fn column_count(group: u32) -> u32 { return d_out; }
@@ -63,7 +63,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_in % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
-  b: { name: 'W', layout: 'kn', vectors: true },
+  b: { name: 'W', layout: 'kn', vectors: true, format: matrices?.W?.format },
   wholeColumns: dims.d_out % 4 === 0,
   blocksAreValues: false,
   storeBlocks: false,

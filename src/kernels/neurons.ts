@@ -41,7 +41,7 @@ export const neurons: Kernel = {
     { name: 'post', role: 'output', shape: ['batch', 'pos', 'd_out'], element: 'f32' },
   ],
   functions: (options) => ACTIVATIONS[String(options.actFn)].functions,
-  wgsl: ({ dims, options, has }) => wgsl`
+  wgsl: ({ dims, options, has, matrices }) => wgsl`
 const b_stride_k = d_out_vec4;
 fn row_count() -> u32 { return run.batch * run.pos; }
 fn column_count(group: u32) -> u32 { return d_out; }
@@ -77,7 +77,7 @@ ${productMain(tilingOf(options, sizes(dims, options)), {
   block: BLOCK,
   wholeSegments: dims.d_in % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_in % 4 === 0 },
-  b: { name: 'W', layout: 'kn', vectors: true },
+  b: { name: 'W', layout: 'kn', vectors: true, format: matrices?.W?.format },
   ...(has('W_linear') && {
     pairs: { count: 'd_out_vec4', first: (pair) => `${pair} * 4u`, partner: 'W_linear' },
   }),

@@ -42,7 +42,7 @@ export const outputProjection: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'd_model'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, options, has }) => wgsl`
+  wgsl: ({ dims, options, has, matrices }) => wgsl`
 const b_stride_k = d_model_vec4;
 fn row_count() -> u32 { return run.batch * run.pos; }
 fn column_count(group: u32) -> u32 { return d_model; }
@@ -74,7 +74,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
   block: dims.d_head,
   wholeSegments: dims.d_head % SEGMENT === 0,
   a: { name: 'z', vectors: dims.d_head % 4 === 0 },
-  b: { name: 'W_O', layout: 'kn', vectors: true },
+  b: { name: 'W_O', layout: 'kn', vectors: true, format: matrices?.W_O?.format },
   wholeColumns: dims.d_model % 4 === 0,
   blocksAreValues: true,
   storeBlocks: has('result'),

@@ -9,6 +9,7 @@
 // Source of the method: register blocking, as in any BLAS.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { SEGMENT } from './kernel.ts';
+import { isQuantised, type WeightFormat } from './weight_formats.ts';
 
 /** What one invocation computes, and how many of them make a workgroup. */
 export interface RegisterTiling {
@@ -28,15 +29,17 @@ export interface MatrixProduct {
   /** Binding of A, rows contiguous along the summed axis; `vectors`: it is an array<vec4f>. */
   readonly a: { readonly name: string; readonly vectors: boolean };
   /**
-   * Binding of B. `kn` has columns side by side (stride_n = 1), `nk` has the summed axis side by side (stride_k = 1).
-   * `vectors`: it is an array<vec4f> along that contiguous axis, and bases and strides count vec4. `strideOfGroup`: b_stride_k is a
-   * function of the group.
+   * Binding of B, read by `load_<name>(i)` (kernel.ts). `kn` has columns side by side (stride_n = 1), `nk` has the summed axis side
+   * by side (stride_k = 1). `vectors`: it is an array<vec4f> along that contiguous axis, and bases and strides count vec4.
+   * `strideOfGroup`: b_stride_k is a function of the group.
    */
   readonly b: {
     readonly name: string;
     readonly layout: 'kn' | 'nk';
     readonly vectors: boolean;
     readonly strideOfGroup?: boolean;
+    /** What it is stored in; float32 if absent. Its blocks of scales lie along the summed axis. */
+    readonly format?: WeightFormat;
   };
   /** Column groups (vec4 of B) come in pairs whose sums are stored together; `columns` is even. Without it each is stored alone. */
   readonly pairs?: ColumnPairs;
@@ -57,7 +60,7 @@ export interface ColumnPairs {
   readonly count: string;
   /** WGSL for the first of the four columns on this side (0 or 1) of a pair: a multiple of 4. */
   readonly first: (pair: string, side: number) => string;
-  /** The binding that side 1 reads instead of B, of the same layout; absent where both sides read B. */
+  /** The binding that side 1 reads instead of B, of the same layout and format; absent where both sides read B. */
   readonly partner?: string;
 }
 
@@ -149,30 +152,48 @@ export function columnBases({ b }: Pick<MatrixProduct, 'b'>, n: number): string 
     .join(' ');
 }
 
+/** What decides how terms of B are read. */
+type ProductOfColumns = Pick<MatrixProduct, 'b' | 'pairs' | 'wholeSegments' | 'block'>;
+
 /** `b_n_0 … b_n_7`: the segment's terms of four columns of B, as vec4f. Beyond the block's end any element will do. */
-export function loadColumns(
-  { b, pairs, wholeSegments }: Pick<MatrixProduct, 'b' | 'pairs' | 'wholeSegments'>,
-  n: number,
-): string {
-  const name = n % 2 === 1 ? (pairs?.partner ?? b.name) : b.name;
+export function loadColumns(tile: ProductOfColumns, n: number): string {
+  const { b, wholeSegments } = tile;
   const at = (j: number) => (wholeSegments ? `(k + ${j}u)` : `min(k + ${j}u, end - 1u)`);
   if (isVectorOfColumns(b)) {
-    return range(SEGMENT)
-      .map((j) => `let b_${n}_${j} = ${name}[b_${n} + ${at(j)} * b_step];`)
-      .join(' ');
+    const { scale, load } = segmentOf(tile, n, `${n}`, `b_${n} + k * b_step`);
+    return [scale, ...range(SEGMENT).map((j) => `let b_${n}_${j} = ${load(`b_${n} + ${at(j)} * b_step`)};`)].join(' ');
   }
+  const segments = range(4).map((c) => {
+    const first = `b_${n}_c${c} + ${b.vectors ? 'k / 4u' : 'k * b_stride_k'}`;
+    return segmentOf(tile, n, `${n}_c${c}`, first);
+  });
   // Contiguous along the summed axis: four terms are read at once and transposed in registers.
   const quads =
     b.vectors &&
     range(SEGMENT / 4).flatMap((v) =>
-      range(4).map((c) => `let q_${n}_${v}_${c} = ${b.name}[b_${n}_c${c} + ${at(v * 4)} / 4u];`),
+      segments.map(({ load }, c) => `let q_${n}_${v}_${c} = ${load(`b_${n}_c${c} + ${at(v * 4)} / 4u`)};`),
     );
   const terms = range(SEGMENT).map((j) => {
     const lane = (c: number) =>
-      quads ? `q_${n}_${Math.floor(j / 4)}_${c}.${LANES[j % 4]}` : `${b.name}[b_${n}_c${c} + ${at(j)} * b_stride_k]`;
+      quads
+        ? `q_${n}_${Math.floor(j / 4)}_${c}.${LANES[j % 4]}`
+        : segments[c].load(`b_${n}_c${c} + ${at(j)} * b_stride_k`);
     return `let b_${n}_${j} = vec4f(${range(4).map(lane).join(', ')});`;
   });
-  return [...(quads || []), ...terms].join(' ');
+  return [...segments.map(({ scale }) => scale), ...(quads || []), ...terms].join(' ');
+}
+
+/**
+ * How a segment's terms are read: one scale for all of them where they lie in one block of scales, which segments do that begin at a
+ * multiple of their length.
+ */
+function segmentOf({ b, pairs, block }: ProductOfColumns, n: number, suffix: string, first: string) {
+  const name = n % 2 === 1 ? (pairs?.partner ?? b.name) : b.name;
+  const isOneBlock = isQuantised(b.format ?? 'f32') && block % SEGMENT === 0;
+  return {
+    scale: isOneBlock ? `let scale_${suffix} = scale_${name}(${first});` : '',
+    load: (i: string) => (isOneBlock ? `scaled_${name}(${i}, scale_${suffix})` : `load_${name}(${i})`),
+  };
 }
 
 /** Each vec4 of B is one term of four columns: columns come and go four at a time. */

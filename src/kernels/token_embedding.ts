@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   if (row >= run.batch * run.pos) { return; }
   let token = tokens[row];
   if (token < first_token || token - first_token >= d_vocab) { return; }
-  out[i] = stored(W_E[(token - first_token) * row_stride + i % d_model]);
+  out[i] = stored(load_W_E((token - first_token) * row_stride + i % d_model));
 }
 `,
   workgroups: (dims) => linearWorkgroups(dims.batch * dims.pos * dims.d_model, WORKGROUP),

@@ -39,7 +39,7 @@ export const unembed: Kernel = {
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'd_vocab_total'], element: 'f32' },
   ],
   functions: () => [],
-  wgsl: ({ dims, options, has }) => wgsl`
+  wgsl: ({ dims, options, has, matrices }) => wgsl`
 const first_column = ${options.firstColumn}u;
 const b_stride_n = ${dims.d_model % 4 === 0 ? 'd_model_vec4' : 'row_stride'};
 const b_stride_k = 1u;
@@ -59,7 +59,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
   block: BLOCK,
   wholeSegments: dims.d_model % SEGMENT === 0,
   a: { name: 'x', vectors: dims.d_model % 4 === 0 },
-  b: { name: 'W_U', layout: 'nk', vectors: dims.d_model % 4 === 0 },
+  b: { name: 'W_U', layout: 'nk', vectors: dims.d_model % 4 === 0, format: matrices?.W_U?.format },
   wholeColumns: true,
   blocksAreValues: false,
   storeBlocks: false,

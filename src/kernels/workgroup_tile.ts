@@ -167,7 +167,7 @@ function stageB(tile: WorkgroupTile, n: number, stride: number): string {
     pairs ? pairs.first(`min(${pairAt(tile, n, place)}, ${pairs.count} - 1u)`, n % 2) : columnAt(tile, n, place);
   if (b.layout === 'nk' && b.vectors) {
     const quads = range(4).map(
-      (c) => `let q_${c} = ${name}[b_first + min(first + ${c}u, last_column) * b_stride_n + k];`,
+      (c) => `let q_${c} = load_${name}(b_first + min(first + ${c}u, last_column) * b_stride_n + k);`,
     );
     const stores = LANES.map((lane, j) => {
       const terms = range(4).map((c) => `q_${c}.${lane}`);
@@ -182,10 +182,10 @@ function stageB(tile: WorkgroupTile, n: number, stride: number): string {
     ]);
   }
   const scalars = range(4).map(
-    (c) => `${name}[b_first + min(first + ${c}u, last_column) * b_stride_n + k * b_stride_k]`,
+    (c) => `load_${name}(b_first + min(first + ${c}u, last_column) * b_stride_n + k * b_stride_k)`,
   );
   const value = isVectorOfColumns(b)
-    ? `${name}[b_first + min(first, last_column) / 4u + k * b_step]`
+    ? `load_${name}(b_first + min(first, last_column) / 4u + k * b_step)`
     : `vec4f(${scalars.join(', ')})`;
   return loop(slab * x, [
     `let k = min(slab + i / ${x}u, end - 1u);`,

@@ -5,7 +5,7 @@ import { type HookEntry, round } from '../hooks/interventions.ts';
 import { kindOf } from '../hooks/kind_of.ts';
 import type { Model } from '../hooks/model.ts';
 import type { HookNames } from '../hooks/names.ts';
-import type { RoundedWeights } from '../hooks/rounded_weights.ts';
+import { checkRoundable, type RoundedWeights } from '../hooks/rounded_weights.ts';
 import type { TokenInput } from '../hooks/tokens.ts';
 import type { WeightNames } from '../hooks/weights.ts';
 import { checkFormat, largestOf, type NumberFormat } from '../kernels/formats.ts';
@@ -192,6 +192,9 @@ function checkArithmetic({ name, arithmetic, ...rest }: ArithmeticCase & Partial
 function checkRounded(model: Model, { name, values = [], weights = [] }: RoundedCase): void {
   if (values.length + weights.length === 0) fail(`the case "${name}" rounds nothing.`);
   for (const [, format] of [...values, ...weights]) checkFormat('precisionStudy', format);
+  for (const [where, format] of weights) {
+    for (const weight of model.weightNames(where)) checkRoundable(weight, format, model.runtime);
+  }
   const isEmpty =
     values.some(([where]) => model.hookNames(where).length === 0) ||
     weights.some(([where]) => model.weightNames(where).length === 0);

@@ -2,9 +2,11 @@
 // and what its inputs brought. The figures of one value are in `value_errors.ts`, those of predictions in `prediction_errors.ts`.
 //
 // Two float64 passes go beside the run. One knows nothing of it: the truth. The other is given the run's own float32 values, so each
-// of its values is what one operation makes of the engine's inputs. The engine's value less the second is the operation's error.
+// of its values is what one operation makes of the engine's inputs. The engine's value less the second is the operation's error. Where
+// weights are stored in less than float32, a third has those that they were made from: then that is the truth, and the first less it
+// is what the smaller weights do.
 
-import { type ModelConfig, weightSpecs } from '../engine/config.ts';
+import { type ModelConfig, type WeightSpec, weightSpecs } from '../engine/config.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
 import type { Model, RunOptions } from '../hooks/model.ts';
 import type { HookNames } from '../hooks/names.ts';
@@ -22,6 +24,11 @@ export interface NumericsOptions {
   readonly k?: number;
   /** The figure of `map`: `relativeRms` when absent. */
   readonly figure?: NumericsFigure;
+  /**
+   * The weights before they were stored in less (`readWeights`), by name: then they are the truth, and each value's `weights` is the part of its
+   * error that their smaller format makes. Without them the truth has the weights that the model computes with.
+   */
+  readonly originalWeights?: ReadonlyMap<string, Float32Array>;
   /** Options of the run, as `model.run` takes them. Interventions and parts of a model cannot be compared. */
   readonly run?: Omit<RunOptions, keyof typeof UNSUPPORTED | 'signal'>;
   readonly onProgress?: (progress: NumericsProgress) => void;
@@ -54,7 +61,8 @@ export interface NumericsValue extends Omit<ValueErrors, 'worstPositions'> {
   readonly aliasOf: string | null;
   /**
    * Relative RMS of the inherited error over the largest relative RMS error among the operation's inputs: how much of relative
-   * accuracy the operation costs before it rounds anything. Null where no input has an error.
+   * accuracy the operation costs before it rounds anything. Null where no input has an error, and with original weights, whose part
+   * of the inputs' errors is not in it.
    */
   readonly amplification: number | null;
   readonly worstPositions: readonly (WorstPosition & InputToken)[];
@@ -105,8 +113,9 @@ export async function numericsReport(
   tokens: TokenInput,
   options: NumericsOptions = {},
 ): Promise<NumericsReport> {
-  const { run = {}, onProgress, signal } = options;
+  const { run = {}, onProgress, signal, originalWeights } = options;
   checkOptions(options);
+  if (originalWeights) checkWeights(originalWeights, weightSpecs(model.config));
   const isListed = listedNames(model, options.names);
   const { batch, pos, ids } = model.tokenBatch(tokens, run);
   const rows = Array.from({ length: batch }, (_, row) => [...ids.subarray(row * pos, (row + 1) * pos)]);
@@ -150,6 +159,7 @@ export async function reportOnRun(
     figure = 'relativeRms',
     onProgress,
     signal,
+    originalWeights,
     isListed = () => true,
   }: Omit<NumericsOptions, 'names' | 'run'> & { readonly isListed?: (name: string) => boolean },
 ): Promise<NumericsReport> {
@@ -164,14 +174,22 @@ export async function reportOnRun(
 
   const truth = referenceValues(config, weights, tokens);
   const oneByOne = referenceValues(config, weights, tokens);
-  let [exact, local] = [truth.next(), oneByOne.next()];
-  while (!exact.done && !local.done) {
+  const unrounded = originalWeights && referenceValues(config, originalWeights, tokens);
+  let [exact, local, original] = [truth.next(), oneByOne.next(), unrounded?.next()];
+  while (!exact.done && !local.done && !original?.done) {
     const { name, shape, axes } = exact.value;
     const engine = await read(name);
     signal?.throwIfAborted();
-    const errors = valueErrors({ shape, axes, engine, exact: exact.value, local: local.value });
+    const errors = valueErrors({
+      shape,
+      axes,
+      engine,
+      exact: exact.value,
+      local: local.value,
+      original: original?.value,
+    });
     if (name === LOGITS) {
-      const positions = predictionErrors({ engine, exact: exact.value.data }, shape, k);
+      const positions = predictionErrors({ engine, exact: (original ?? exact).value.data }, shape, k);
       predictions = summarizePredictions(
         positions.map((position) => ({ ...position, ...tokenAt(position) })),
         k,
@@ -184,14 +202,16 @@ export async function reportOnRun(
       layer: graph.values.get(name)?.layer ?? null,
       aliasOf: graph.values.get(name)?.aliasOf ?? null,
       ...errors,
-      amplification: amplification(
-        errors,
-        inputs(name).map((input) => values.get(input)),
-      ),
+      amplification: original
+        ? null
+        : amplification(
+            errors,
+            inputs(name).map((input) => values.get(input)),
+          ),
       worstPositions: errors.worstPositions.map((position) => ({ ...position, ...tokenAt(position) })),
     });
     onProgress?.({ phase: 'values', name, done: values.size, total });
-    [exact, local] = [truth.next(), oneByOne.next(engine)];
+    [exact, local, original] = [truth.next(), oneByOne.next(engine), unrounded?.next()];
   }
   const all = [...values.values()];
   const shown = all.filter(({ name }) => isListed(name));
@@ -213,6 +233,14 @@ function checkOptions({ run = {}, k = DEFAULT_K, figure = 'relativeRms', ...rest
   }
   if (!Number.isInteger(k) || k < 1) throw new Error(`numerics: expected k to be a whole number from 1 on, got ${k}.`);
   checkFigure(figure);
+}
+
+function checkWeights(weights: ReadonlyMap<string, Float32Array>, specs: readonly WeightSpec[]): void {
+  for (const { name, shape, optional } of specs) {
+    const [expected, got] = [shape.reduce((a, b) => a * b, 1), weights.get(name)?.length];
+    if (got === expected || (got === undefined && optional)) continue;
+    throw new Error(`numerics: expected ${expected} original weights ${name}, got ${got ?? 'none'}.`);
+  }
 }
 
 /** Which values the report lists. The float64 pass has none of those that are computed on demand: they are copies. */

@@ -14,6 +14,8 @@ export interface ComparedValue {
   readonly exact: Pick<ReferenceValue, 'data' | 'bound'>;
   /** What the operation makes of the engine's own inputs; its bound is that of this one operation. */
   readonly local: Pick<ReferenceValue, 'data' | 'bound'>;
+  /** The true value with the weights that the engine's were made from. `exact` is then that of the engine's own. */
+  readonly original?: Pick<ReferenceValue, 'data'>;
 }
 
 /** Which elements are compared, and why the others are not. They add up to `total`. */
@@ -44,8 +46,8 @@ export interface ErrorSize {
 /** A part of the error. */
 export interface ErrorPart extends ErrorSize {
   /**
-   * ⟨part, error⟩ / ⟨error, error⟩: what the part has of the whole. The shares of both parts add up to 1; one is negative where it
-   * cancels some of the other. Null where there is no error to share.
+   * ⟨part, error⟩ / ⟨error, error⟩: what the part has of the whole. The shares of all parts add up to 1; one is negative where it
+   * cancels some of the others. Null where there is no error to share.
    */
   readonly share: number | null;
 }
@@ -77,7 +79,7 @@ export interface ValueErrors {
   readonly counts: ElementCounts;
   /** RMS of the true value. */
   readonly rms: number | null;
-  /** engine − exact. */
+  /** engine − exact; with original weights, engine − original. */
   readonly error: ErrorSize;
   /** |error| / |exact| element by element, over those that are not 0 in truth. */
   readonly elementwise: { readonly max: number | null; readonly rms: number | null };
@@ -87,11 +89,13 @@ export interface ValueErrors {
   readonly cosineDistance: number | null;
   /** engine − local: what this operation made. */
   readonly local: ErrorPart;
-  /** local − exact: what its inputs brought. `local` + `inherited` is the error, element by element. */
+  /** local − exact: what its inputs brought. `local` + `inherited` (+ `weights`) is the error, element by element. */
   readonly inherited: ErrorPart;
+  /** exact − original: what the weights' smaller format did to this value and all before it, in exact arithmetic. Null without original weights. */
+  readonly weights: ErrorPart | null;
   /** Of the local error. */
   readonly localBound: BoundCheck;
-  /** Of the error since the embedding: infinite behind the first norms of most models. */
+  /** Of the error since the embedding, `weights` left out: infinite behind the first norms of most models. */
   readonly bound: BoundCheck;
   /** The positions with the largest relative error, worst first; those without error are left out. */
   readonly worstPositions: readonly WorstPosition[];
@@ -107,11 +111,15 @@ const WORST_POSITIONS = 3;
 /** All figures of one value. */
 export function valueErrors(value: ComparedValue): ValueErrors {
   const { counts, index } = selectComparable(value);
-  const { engine, exact, local } = value;
-  const truth = pick(exact.data, index);
-  const { error, made, brought } = splitError(value, index);
+  const { engine, exact, local, original } = value;
+  const { data } = original ?? exact;
+  const truth = pick(data, index);
+  const { error: arithmetic, made, brought } = splitError(value, index);
+  const error = original ? Float64Array.from(index, (i) => engine[i] - data[i]) : arithmetic;
+  const rounded = Float64Array.from(index, (i) => exact.data[i] - data[i]);
   const scale = rootMeanSquare(truth);
-  const madeShare = quotient(dot(made, error), dot(error, error));
+  const shareOf = (part: Float64Array) => quotient(dot(part, error), dot(error, error));
+  const [madeShare, roundedShare] = [shareOf(made), shareOf(rounded)];
   const isWhole = counts.compared + counts.masked === counts.total;
   const bounds = { local: pick(local.bound, index), exact: pick(exact.bound, index) };
   return {
@@ -119,14 +127,18 @@ export function valueErrors(value: ComparedValue): ValueErrors {
     rms: scale,
     error: errorSize(error, scale),
     elementwise: elementwise(error, truth),
-    ulps: ulpFigures(index, engine, exact.data),
+    ulps: ulpFigures(index, engine, data),
     cosineDistance: cosineDistance(error, truth),
     local: { ...errorSize(made, scale), share: madeShare },
-    inherited: { ...errorSize(brought, scale), share: madeShare === null ? null : 1 - madeShare },
+    inherited: {
+      ...errorSize(brought, scale),
+      share: madeShare === null ? null : 1 - madeShare - (roundedShare ?? 0),
+    },
+    weights: original ? { ...errorSize(rounded, scale), share: roundedShare } : null,
     localBound: checkBound(made, bounds.local, isWhole),
-    bound: checkBound(error, bounds.exact, isWhole),
+    bound: checkBound(arithmetic, bounds.exact, isWhole),
     worstPositions: worstPositions(value, index, { error, truth }),
-    worstElement: worstElement(value, index, error),
+    worstElement: worstElement({ ...value, exact: original ?? exact }, index, error),
   };
 }
 
@@ -147,7 +159,7 @@ function pick(data: Float64Array, index: Uint32Array): Float64Array {
 }
 
 /** Flat indices of the elements that are numbers three times, and counts of the others. */
-function selectComparable({ shape, axes, engine, exact, local }: ComparedValue): {
+function selectComparable({ shape, axes, engine, exact, local, original }: ComparedValue): {
   counts: ElementCounts;
   index: Uint32Array;
 } {
@@ -162,7 +174,7 @@ function selectComparable({ shape, axes, engine, exact, local }: ComparedValue):
     else if (!Number.isFinite(got)) {
       counts[Number.isNaN(got) ? 'nan' : 'infinite']++;
       if (Number.isFinite(made)) counts.notFiniteMade++;
-    } else if (!Number.isFinite(want) || !Number.isFinite(made)) counts.unreferenced++;
+    } else if (![want, made, original?.data[i] ?? 0].every(Number.isFinite)) counts.unreferenced++;
     else index[compared++] = i;
   }
   return { counts: { ...counts, compared }, index: index.subarray(0, compared) };
@@ -296,7 +308,7 @@ function strideOf(shape: readonly number[], axis: number): number {
 }
 
 function worstElement(
-  { shape, engine, exact }: ComparedValue,
+  { shape, engine, exact }: Pick<ComparedValue, 'shape' | 'engine'> & { readonly exact: Pick<ReferenceValue, 'data'> },
   index: Uint32Array,
   error: Float64Array,
 ): ValueErrors['worstElement'] {

@@ -60,6 +60,16 @@ test('--map prints values by layer', async () => {
   expect(stdout).not.toMatch(/^value /m);
 });
 
+test("--weights q8: the truth has the checkpoint's numbers, and a column what the smaller ones do", async () => {
+  const { code, stdout } = await hyaline(['numerics', ADDITION, '--tokens', '5,7,113', '--weights', 'q8']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^weights {2}q8$/m);
+  expect(stdout).toMatch(/^value +error +of weights +median ULP +/m);
+  // Codes of 1/127 of the largest: errors of some thousandths, all but float32's own 10⁻⁷ of them the weights'.
+  expect(stdout).toMatch(/^hook_embed +(\d\.\de-3) +\1 /m);
+  expect(stdout).toMatch(/^Every value is within the error bound of its operation\. /m);
+});
+
 test('wrong usage and unknown names are one line', async () => {
   expect(await hyaline(['numerics', ZOO])).toEqual({
     code: 2,

@@ -23,7 +23,7 @@ async function textOf(place: string, element: number, to: number, asMap = false)
   const report = await reportOnRun({ config, weights, tokens, read, tokenText: null }, { figure: 'maxUlp' });
   const model = { ...config, source: 'tiny', warnings: [] };
   return formatNumerics(
-    { ...report, adapter: 'none', numerics: 'reproducible', model, timing: { loadMs: 1, reportMs: 2 } },
+    { ...report, adapter: 'none', numerics: 'reproducible', weights: 'f32', model, timing: { loadMs: 1, reportMs: 2 } },
     asMap,
   );
 }

@@ -36,6 +36,7 @@ test('a URL relative to the page, and a model without a tokenizer', async () => 
   expect(checkpoint.tokenizer).toBe(null);
   expect(checkpoint.tensors.size).toBe(11);
   expect(checkpoint.description).toBe(`${location.origin}${pathname}/`);
+  await checkpoint.close();
 });
 
 test('a folder that is not there says so', async () => {
@@ -56,7 +57,7 @@ test('picked files', async () => {
   const files = names.map(async (name) => new File([await readFixture(`models/modular-addition/${name}`)], name));
   const checkpoint = await openCheckpoint(await Promise.all(files));
   expect(checkpoint.description).toBe('2 picked files');
-  expect((await checkpoint.tensors.get('unembed.W_U')?.read())?.length).toBe(128 * 113);
+  for await (const { data } of checkpoint.read(new Set(['unembed.W_U']))) expect(data.length).toBe(128 * 113);
 });
 
 test('an abort in the middle throws the signal’s reason', async () => {
@@ -65,6 +66,12 @@ test('an abort in the middle throws the signal’s reason', async () => {
   const onProgress = ({ file }: LoadProgress) => {
     if (file === 'model.safetensors') controller.abort(reason);
   };
-  const opening = openCheckpoint(fixtureUrl('models/circuit-zoo'), { onProgress, signal: controller.signal });
-  await expect(opening).rejects.toBe(reason);
+  const reading = async () => {
+    const checkpoint = await openCheckpoint(fixtureUrl('models/circuit-zoo'), {
+      onProgress,
+      signal: controller.signal,
+    });
+    for await (const _ of checkpoint.read(new Set(checkpoint.tensors.keys())));
+  };
+  await expect(reading()).rejects.toBe(reason);
 });

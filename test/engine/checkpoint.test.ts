@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { memoryCheckpoint, openCheckpoint } from '../../src/engine/checkpoint.ts';
+import { type Checkpoint, memoryCheckpoint, openCheckpoint } from '../../src/engine/checkpoint.ts';
 import { writeSafetensors } from '../../src/engine/safetensors_writer.ts';
 import type { LoadProgress, Source } from '../../src/engine/source.ts';
 import { fixtureUrl, sharedExists } from '../fixtures.ts';
@@ -31,6 +31,13 @@ function sourceOf(files: Files): Source & { opened: string[] } {
   };
 }
 
+/** These tensors' numbers, by name, in the order in which they come. */
+async function read(checkpoint: Checkpoint, ...names: string[]): Promise<Record<string, Float32Array>> {
+  const found: Record<string, Float32Array> = {};
+  for await (const { name, data } of checkpoint.read(new Set(names))) found[name] = data;
+  return found;
+}
+
 const tensor = (name: string, ...values: number[]) =>
   ({ name, dtype: 'F32', shape: [values.length], data: Float32Array.from(values) }) as const;
 
@@ -57,17 +64,31 @@ describe('a checkpoint in one file', () => {
     expect(checkpoint.config).toEqual({ model_type: 'any', n: 1 });
     expect([...checkpoint.tensors.keys()]).toEqual(['a', 'half', 'mask']);
     expect(checkpoint.tensors.get('a')).toMatchObject({ dtype: 'F32', shape: [2] });
-    expect(await checkpoint.tensors.get('a')?.read()).toEqual(Float32Array.of(1, 2));
-    expect(await checkpoint.tensors.get('half')?.read()).toEqual(Float32Array.of(1));
-    await expect(checkpoint.tensors.get('mask')?.read()).rejects.toThrow('got BOOL');
+    expect(await read(checkpoint, 'a', 'half')).toEqual({ a: Float32Array.of(1, 2), half: Float32Array.of(1) });
+    await expect(read(checkpoint, 'mask')).rejects.toThrow('got BOOL');
     expect(checkpoint.tokenizer).toBe(null);
   });
 
-  test('lets go of its bytes when it is closed', async () => {
+  test('is downloaded once, unless it is read twice; then it must be the same', async () => {
+    const changing = { ...files };
+    const source = sourceOf(changing);
+    const checkpoint = await openCheckpoint(source);
+    const weights = () => source.opened.filter((file) => file === 'model.safetensors').length;
+    expect(await read(checkpoint, 'a')).toEqual({ a: Float32Array.of(1, 2) });
+    expect(weights()).toBe(1);
+    expect(await read(checkpoint, 'a')).toEqual({ a: Float32Array.of(1, 2) });
+    expect(weights()).toBe(2);
+    changing['model.safetensors'] = writeSafetensors([tensor('a', 1, 2, 3)]);
+    await expect(read(checkpoint, 'a')).rejects.toThrow(
+      'checkpoint: here/: model.safetensors has changed since its header was read. Load the model again.',
+    );
+  });
+
+  test('cannot be read when it has been closed', async () => {
     const checkpoint = await openCheckpoint(sourceOf(files));
-    checkpoint.close();
-    await expect(checkpoint.tensors.get('a')?.read()).rejects.toThrow(
-      'checkpoint: here/: closed, so "a" cannot be read any more',
+    await checkpoint.close();
+    await expect(read(checkpoint, 'a')).rejects.toThrow(
+      'checkpoint: here/: closed, so model.safetensors cannot be read any more',
     );
   });
 
@@ -123,13 +144,16 @@ describe('a checkpoint in one file', () => {
 });
 
 describe('a checkpoint in shards', () => {
-  test('is one set of tensors; each shard is read once', async () => {
+  test('is one set of tensors: first the headers of all shards are read, then the shards that hold what is wanted', async () => {
     const source = sourceOf(shards);
     const checkpoint = await openCheckpoint(source);
-    expect(source.opened.filter((file) => file.startsWith('m-'))).toEqual(['m-1.safetensors', 'm-2.safetensors']);
+    const opened = () => source.opened.filter((file) => file.startsWith('m-'));
+    expect(opened()).toEqual(['m-1.safetensors', 'm-2.safetensors']);
     expect([...checkpoint.tensors.keys()].sort()).toEqual(['a', 'b', 'c']);
-    expect(await checkpoint.tensors.get('b')?.read()).toEqual(Float32Array.of(4));
-    expect(await checkpoint.tensors.get('c')?.read()).toEqual(Float32Array.of(3));
+    expect(await read(checkpoint, 'b', 'c')).toEqual({ c: Float32Array.of(3), b: Float32Array.of(4) });
+    expect(opened().slice(2)).toEqual(['m-1.safetensors', 'm-2.safetensors']);
+    expect(await read(checkpoint, 'b')).toEqual({ b: Float32Array.of(4) });
+    expect(opened().slice(4)).toEqual(['m-2.safetensors']);
   });
 
   test.each<[string, Files, string]>([
@@ -201,7 +225,7 @@ describe('over HTTP', () => {
   test('shards arrive with progress for each file', async () => {
     const events: LoadProgress[] = [];
     const checkpoint = await openCheckpoint(base, { onProgress: (event) => events.push(event) });
-    expect(await checkpoint.tensors.get('a')?.read()).toEqual(Float32Array.of(1, 2));
+    expect(await read(checkpoint, 'a', 'b')).toEqual({ a: Float32Array.of(1, 2), b: Float32Array.of(4) });
     const complete = events.filter(({ loaded, total }) => loaded === total).map(({ file }) => file);
     expect(complete).toEqual(Object.keys(files));
   });
@@ -218,7 +242,8 @@ describe('over HTTP', () => {
     const onProgress = ({ file, loaded }: LoadProgress) => {
       if (file === 'm-2.safetensors' && loaded > 0) controller.abort('enough');
     };
-    await expect(openCheckpoint(base, { onProgress, signal: controller.signal })).rejects.toBe('enough');
+    const checkpoint = await openCheckpoint(base, { onProgress, signal: controller.signal });
+    await expect(read(checkpoint, 'a', 'b')).rejects.toBe('enough');
   });
 });
 
@@ -228,7 +253,7 @@ describe('tensors in memory', () => {
     const checkpoint = memoryCheckpoint({ model_type: 'any' }, { a: { shape: [2, 3], data } });
     expect(checkpoint.config).toEqual({ model_type: 'any' });
     expect(checkpoint.tensors.get('a')).toMatchObject({ dtype: 'F32', shape: [2, 3] });
-    expect(await checkpoint.tensors.get('a')?.read()).toBe(data);
+    expect((await read(checkpoint, 'a')).a).toBe(data);
     expect(checkpoint.tokenizer).toBe(null);
   });
 
@@ -252,6 +277,7 @@ describe('real folders', () => {
     const checkpoint = await openCheckpoint(fixtureUrl(path));
     expect(checkpoint.tokenizer !== null).toBe(hasTokenizer);
     expect(checkpoint.tensors.size).toBeGreaterThan(10);
+    await checkpoint.close();
   });
 
   test.skipIf(!sharedExists).each([
@@ -261,5 +287,6 @@ describe('real folders', () => {
     const checkpoint = await openCheckpoint(fixtureUrl(`../shared/${path}`));
     expect(checkpoint.tokenizer !== null).toBe(hasTokenizer);
     expect(checkpoint.tensors.size).toBeGreaterThan(10);
+    await checkpoint.close();
   });
 });

@@ -22,6 +22,20 @@ test.each([
   expect(unpackWeight(weight, packWeight(weight, data, layout), layout)).toEqual(data);
 });
 
+test.each([
+  spec('blocks.0.attn.W_O', 3, 2, 5),
+  spec('blocks.0.mlp.W_in', 4, 8),
+  spec('unembed.W_U', 5, 7),
+  spec('unembed.W_U', 4, 7),
+])('$name $shape lies the same when it comes transposed', (weight) => {
+  const columns = weight.shape[weight.shape.length - 1];
+  const rows = weight.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const data = Float32Array.from({ length: rows * columns }, (_, i) => i + 1);
+  const transposed = Float32Array.from(data, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]);
+  const layout = weightLayout(weight, 2 ** 20);
+  expect(packWeight(weight, transposed, layout, true)).toEqual(packWeight(weight, data, layout));
+});
+
 test('W_Q [head, d_model, d_head] lies as one matrix [d_model, head · d_head], W_U as rows of the vocabulary', () => {
   const query = spec('blocks.0.attn.W_Q', 2, 2, 2);
   const data = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8);

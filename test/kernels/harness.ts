@@ -17,7 +17,10 @@ import {
 import { testDevice, withErrorScopes } from '../device.ts';
 import type { Axis } from './compare.ts';
 
-/** Inputs as the GPU gets them. A u32 binding may hold Float32Array too: then it reads the bits of the floats. */
+/**
+ * Inputs as the GPU gets them. A u32 binding may hold Float32Array too: then it reads the bits of the floats. A matrix that is not stored as
+ * float32 is given in words.
+ */
 export type Inputs = Readonly<Record<string, Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>>;
 
 /** Bits that outputs hold before a kernel writes them: a NaN with a payload, and 1e30. */
@@ -65,7 +68,8 @@ export async function runKernel(
       const bindings = presentBindings(kernel, variant);
       const buffers: Record<string, GPUBuffer> = {};
       for (const binding of bindings) {
-        const words = wordCount(binding, variant.dims);
+        const stored = variant.matrices?.[binding.name];
+        const words = stored ? inputs[binding.name].length : wordCount(binding, variant.dims);
         const data = isWritable(binding) ? before(garbage, binding.name, words) : inputs[binding.name];
         if (data?.length !== words) {
           throw new Error(

@@ -49,6 +49,31 @@ test('values of a run that rounds each once have half a step of their own, and i
   expect(Number(first.localBound.ratio)).toBeLessThanOrEqual(1);
 });
 
+test('with original weights, what the smaller ones do is a part of every error, and predictions are compared with theirs', async () => {
+  const originalWeights = new Map([...weights].map(([name, data]) => [name, data.map((x) => x * (1 + 2 ** -7))]));
+  const found = await report(roundedRun(), { originalWeights });
+  const original = new Map<string, Float64Array>();
+  for (const { name, data } of referenceValues(config, originalWeights, tokens)) original.set(name, data);
+  const exact = new Map<string, Float64Array>();
+  for (const { name, data } of referenceValues(config, weights, tokens)) exact.set(name, data);
+  for (const value of found.values) {
+    const { name, local, inherited, weights: part, localBound, error } = value;
+    const difference = exact.get(name)!.map((x, i) => (Number.isFinite(x) ? Math.abs(x - original.get(name)![i]) : 0));
+    expect(part?.max, name).toBe(Math.max(...difference));
+    expect(localBound.within, name).toBe(true); // of the operation with the weights that it had
+    expect(value.amplification).toBe(null);
+    if (error.max === 0) continue;
+    const shares = Number(local.share) + Number(inherited.share) + Number(part?.share);
+    expect(Math.abs(shares - 1), name).toBeLessThanOrEqual(2 ** -50);
+  }
+  // The first embedding is a row of the weights: 2⁻⁷ of it, relatively, to the truth.
+  const embed = find(found, 'hook_embed');
+  expect(embed.weights?.relativeRms).toBeCloseTo(2 ** -7 / (1 + 2 ** -7), 7);
+  expect(found.predictions.maxDivergence).toBeGreaterThan((await report(roundedRun())).predictions.maxDivergence ?? 1);
+  const same = await report(roundedRun(), { originalWeights: weights });
+  for (const { name, weights: part } of same.values) expect(part?.max, name).toBe(0);
+});
+
 test('an error put into one value is its own there, inherited by what follows, and nothing before', async () => {
   const place = 'blocks.0.hook_mlp_out';
   const changed = await report(

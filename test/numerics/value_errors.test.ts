@@ -17,11 +17,12 @@ interface Lists {
   /** 1 everywhere when absent. */
   bound?: number[];
   localBound?: number[];
+  original?: number[];
   shape?: number[];
   axes?: string[];
 }
 
-function value({ engine, exact, local = exact, bound, localBound, shape, axes }: Lists): ComparedValue {
+function value({ engine, exact, local = exact, bound, localBound, original, shape, axes }: Lists): ComparedValue {
   const ones = exact.map(() => 1);
   return {
     shape: shape ?? [1, 1, exact.length],
@@ -29,6 +30,7 @@ function value({ engine, exact, local = exact, bound, localBound, shape, axes }:
     engine: Float32Array.from(engine),
     exact: { data: Float64Array.from(exact), bound: Float64Array.from(bound ?? ones) },
     local: { data: Float64Array.from(local), bound: Float64Array.from(localBound ?? ones) },
+    ...(original && { original: { data: Float64Array.from(original) } }),
   };
 }
 
@@ -55,6 +57,20 @@ test('the two parts have the error between them, also where one undoes some of t
   // At right angles to the error there is no share: brought (0.5, −0.5), made (0, 0.5), error (0.5, 0).
   const across = errorsOf({ engine: [1.5, 1], local: [1.5, 0.5], exact: [1, 1] });
   expect([across.local.share, across.inherited.share]).toEqual([0, 1]);
+});
+
+test('with original weights they are the truth, and what smaller weights do is a third part', () => {
+  // Made 0.25, brought 0.25, weights 0.5: the error is 1, of which each has its share.
+  const three = errorsOf({ engine: [4, 4], local: [3.75, 4], exact: [3.5, 4], original: [3, 4], bound: [0.5, 0.5] });
+  expect([three.error.max, three.local.max, three.inherited.max, three.weights?.max]).toEqual([1, 0.25, 0.25, 0.5]);
+  expect([three.local.share, three.inherited.share, three.weights?.share]).toEqual([0.25, 0.25, 0.5]);
+  expect(three.rms).toBeCloseTo(5 / Math.SQRT2, 15); // of the original
+  expect(three.worstElement).toEqual({ index: [0, 0, 0], engine: 4, exact: 3 });
+  // The bound is of what float32 does: 0.5 of these 1.
+  expect(three.bound).toMatchObject({ within: true, ratio: 1 });
+  const spoilt = errorsOf({ engine: [4, 4], exact: [3.5, 4], original: [Number.NaN, 4] });
+  expect(spoilt.counts).toMatchObject({ compared: 1, unreferenced: 1 });
+  expect(errorsOf({ engine: [4], exact: [3] }).weights).toBe(null);
 });
 
 test('no error has no shares, though its parts may be there and cancel', () => {

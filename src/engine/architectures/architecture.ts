@@ -10,6 +10,8 @@ export interface WeightSource {
   readonly from: readonly string[];
   /** Shape in the checkpoint. */
   readonly shape: readonly number[];
+  /** The checkpoint has the transpose of the canonical matrix [columns, rows], all axes of which but the last one are its rows. */
+  readonly isTransposed?: boolean;
   /** From the checkpoint's layout to the canonical one (row-major both). Absent: they are the same. May not write. */
   readonly convert?: (data: Float32Array<ArrayBuffer>) => Float32Array<ArrayBuffer>;
   /** Absent from a checkpoint means zero; otherwise its absence is an error. */

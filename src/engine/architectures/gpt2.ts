@@ -3,7 +3,7 @@
 
 import type { RawConfig } from '../checkpoint.ts';
 import type { ModelConfig } from '../config.ts';
-import { type Architecture, transpose, type WeightSource } from './architecture.ts';
+import type { Architecture, WeightSource } from './architecture.ts';
 import {
   ConfigReader,
   HUGGING_FACE_ACTIVATIONS,
@@ -89,8 +89,7 @@ function weightMap(config: ModelConfig): Map<string, WeightSource> {
   add('ln_final.w', 'ln_f.weight', [dModel]);
   add('ln_final.b', 'ln_f.bias', [dModel]);
   if (!config.tiedEmbedding) {
-    const convert = (data: Float32Array<ArrayBuffer>) => transpose(data, { rows: dVocab, columns: dModel });
-    map.set('unembed.W_U', { from: ['lm_head.weight'], shape: [dVocab, dModel], convert });
+    map.set('unembed.W_U', { from: ['lm_head.weight'], shape: [dVocab, dModel], isTransposed: true });
   }
   return map;
 }

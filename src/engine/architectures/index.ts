@@ -4,7 +4,7 @@
 import type { Checkpoint, CheckpointTensor, RawConfig } from '../checkpoint.ts';
 import { type ModelConfig, type WeightSpec, weightSpecs } from '../config.ts';
 import { elementCount, FLOAT_DTYPES } from '../dtypes.ts';
-import type { Architecture, WeightSource } from './architecture.ts';
+import { type Architecture, transpose, type WeightSource } from './architecture.ts';
 import { gpt2 } from './gpt2.ts';
 import { hookedTransformer } from './hooked_transformer.ts';
 import { llama } from './llama.ts';
@@ -34,6 +34,14 @@ export interface LoadedWeight extends WeightSpec {
   readonly data: Float32Array<ArrayBuffer>;
   /** The checkpoint has no such tensor (a bias), so `data` is all zeros. */
   readonly absent: boolean;
+  /** `data` is the transpose of the matrix, as the checkpoint has it: only where that was asked for. */
+  readonly isTransposed: boolean;
+}
+
+export interface WeightsOptions {
+  readonly signal?: AbortSignal;
+  /** Leave matrices transposed that are so in the checkpoint, where nothing else is to be done: saves a copy of the largest. */
+  readonly keepTransposed?: boolean;
 }
 
 export interface LoadedWeights {
@@ -43,8 +51,11 @@ export interface LoadedWeights {
   readonly absent: ReadonlySet<string>;
   /** Of all weights as float32. */
   readonly sizeBytes: number;
-  /** All of `weightSpecs(config)` in order; each is read and converted when it is asked for. */
-  weights(signal?: AbortSignal): AsyncGenerator<LoadedWeight, void, undefined>;
+  /**
+   * All of `weightSpecs(config)`: as the files hold their tensors, then those that are absent. Each tensor is read when it is asked for,
+   * and converted for each weight that it holds.
+   */
+  weights(options?: WeightsOptions): AsyncGenerator<LoadedWeight, void, undefined>;
 }
 
 /**
@@ -80,21 +91,31 @@ export function loadWeights(config: ModelConfig, checkpoint: Checkpoint): Loaded
     );
   }
 
-  async function* weights(signal?: AbortSignal): AsyncGenerator<LoadedWeight, void, undefined> {
-    for (const spec of specs) {
+  async function* weights(options: WeightsOptions = {}): AsyncGenerator<LoadedWeight, void, undefined> {
+    const { signal, keepTransposed = false } = options;
+    for await (const tensor of checkpoint.read(new Set(tensorNames.values()), signal)) {
+      for (const spec of specs.filter(({ name }) => tensorNames.get(name) === tensor.name)) {
+        signal?.throwIfAborted();
+        const source = map.get(spec.name);
+        const isTransposed = keepTransposed && source?.isTransposed === true;
+        const data = isTransposed || !source ? tensor.data : canonical(tensor.data, source);
+        yield { ...spec, data, absent: false, isTransposed };
+      }
+    }
+    for (const spec of specs.filter(({ name }) => !tensorNames.has(name))) {
       signal?.throwIfAborted();
-      const tensor = checkpoint.tensors.get(tensorNames.get(spec.name) ?? '');
-      if (tensor) {
-        const data = await tensor.read();
-        const convert = map.get(spec.name)?.convert;
-        yield { ...spec, data: convert ? convert(data) : data, absent: false };
-      } else yield { ...spec, data: new Float32Array(elementCount(spec.shape)), absent: true };
+      yield { ...spec, data: new Float32Array(elementCount(spec.shape)), absent: true, isTransposed: false };
     }
   }
   const sizeBytes = specs.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
   const used = new Set(tensorNames.values());
   const absent = new Set(specs.map(({ name }) => name).filter((name) => !tensorNames.has(name)));
   return { warnings: warningsOf(checkpoint, used, architecture), absent, sizeBytes, weights };
+}
+
+function canonical(data: Float32Array<ArrayBuffer>, { convert, isTransposed, shape }: WeightSource) {
+  if (isTransposed) return transpose(data, { rows: shape[0], columns: shape[1] });
+  return convert ? convert(data) : data;
 }
 
 function tensorProblem(tensor: CheckpointTensor, source: WeightSource): string | null {

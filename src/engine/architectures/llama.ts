@@ -99,7 +99,7 @@ function weightMap(config: ModelConfig, raw: RawConfig): Map<string, WeightSourc
     map.set(name, { from: [`model.${tensor}`, tensor], shape, convert });
   /** torch.nn.Linear [out, in] as [in, out]. */
   const addLinear = (name: string, tensor: string, [rows, columns]: [number, number]) =>
-    add(name, tensor, [rows, columns], (data) => transpose(data, { rows, columns }));
+    map.set(name, { from: [`model.${tensor}`, tensor], shape: [rows, columns], isTransposed: true });
 
   add('embed.W_E', 'embed_tokens.weight', [dVocab, dModel]);
   for (let layer = 0; layer < nLayers; layer++) {
@@ -127,8 +127,7 @@ function weightMap(config: ModelConfig, raw: RawConfig): Map<string, WeightSourc
   }
   add('ln_final.w', 'norm.weight', [dModel]);
   if (!config.tiedEmbedding) {
-    const convert = (data: Float32Array<ArrayBuffer>) => transpose(data, { rows: dVocab, columns: dModel });
-    map.set('unembed.W_U', { from: ['lm_head.weight'], shape: [dVocab, dModel], convert });
+    map.set('unembed.W_U', { from: ['lm_head.weight'], shape: [dVocab, dModel], isTransposed: true });
   }
   return map;
 }
