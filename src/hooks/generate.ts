@@ -1,8 +1,10 @@
 // Generation: prefill, then one token at a time through a key-value cache, with interventions and captures at every step.
+import { type Choice, chooseToken, type SamplingOptions } from '../kernels/choose_token.ts';
+import { uniformAt } from '../kernels/philox.ts';
 import type { ActivationCache } from './activation_cache.ts';
 import type { Model, RunOptions } from './model.ts';
 import type { HookNames } from './names.ts';
-import { type Choice, checkSampling, chooseToken, type SamplingOptions, uniformAt } from './sampling.ts';
+import { checkSampling } from './sampling.ts';
 import type { Tensor } from './tensor.ts';
 import { padRows, type TokenInput, tokenRows } from './tokens.ts';
 

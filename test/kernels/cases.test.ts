@@ -52,8 +52,8 @@ const SOURCES = new Map(
   ]),
 );
 
-test('the table needs no more than 290 shaders, which bounds the time of its tests', () => {
-  expect(SOURCES.size).toBeLessThanOrEqual(290);
+test('the table needs no more than 300 shaders, which bounds the time of its tests', () => {
+  expect(SOURCES.size).toBeLessThanOrEqual(300);
 });
 
 /** What adapters may compute as badly as they like, or in another way on each. */

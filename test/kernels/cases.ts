@@ -16,6 +16,7 @@ import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../../src/kernels/
 import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
 import { type Dims, type Kernel, type Options, presentBindings, type Variant } from '../../src/kernels/kernel.ts';
+import { markToken } from '../../src/kernels/mark_token.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
 import { mean } from '../../src/kernels/mean.ts';
 import { norm } from '../../src/kernels/norm.ts';
@@ -25,6 +26,8 @@ import { positionEmbedding } from '../../src/kernels/position_embedding.ts';
 import type { Arithmetic } from '../../src/kernels/prelude.ts';
 import { residualStack } from '../../src/kernels/residual_stack.ts';
 import { rotary } from '../../src/kernels/rotary.ts';
+import { sample } from '../../src/kernels/sample.ts';
+import { CHOICE_FIELDS, SAMPLE_PARAMETERS } from '../../src/kernels/sample_parameters.ts';
 import { softCap } from '../../src/kernels/soft_cap.ts';
 import { CHUNK, SUMMARY, statistics } from '../../src/kernels/statistics.ts';
 import { tokenEmbedding } from '../../src/kernels/token_embedding.ts';
@@ -70,8 +73,9 @@ export function casesOf(
         Object.entries(dims)
           .filter(
             ([axis, size]) =>
-              !/_vec4$|^(one|fields|row_stride|elements|map_length|operand_length|parameter_count)$/.test(axis) &&
-              !(/^key/.test(axis) && size === dims.pos),
+              !/_vec4$|^(one|fields|parameter_fields|choice_fields|row_stride|elements|map_length|operand_length|parameter_count)$/.test(
+                axis,
+              ) && !(/^key/.test(axis) && size === dims.pos),
           )
           .map(([axis, size]) => `${axis} ${size}`)
           .join(', '),
@@ -658,6 +662,34 @@ const TOP_TOKENS = casesOf(topTokensKernel, [
   { ...topCase(2, 3, 65, 5), without: ['total'] },
 ]);
 
+/** Draws of seven kinds, one for each row of the batch; or the most probable token of each. */
+export const sampleCase = (batch: number, d_vocab_out: number, isGreedy = false): Draft => ({
+  dims: { batch, pos: 2, d_vocab_out, parameter_fields: SAMPLE_PARAMETERS, choice_fields: CHOICE_FIELDS },
+  options: { greedy: isGreedy },
+  without: isGreedy ? ['weights'] : [],
+  fillings: { logits: 'logits', parameters: 'draws of every kind', seen: 'flags' },
+});
+
+const SAMPLE = casesOf(sample, [
+  ...[2, 64, 65].map((d_vocab_out) => sampleCase(d_vocab_out === 64 ? 3 : 14, d_vocab_out)),
+  // More invocations.
+  sampleCase(7, 4161),
+  { ...sampleCase(7, 65), without: ['seen'] },
+  sampleCase(7, 65, true),
+  { ...sampleCase(7, 65, true), without: ['weights', 'seen'] },
+  ...hard('logits', sampleCase(14, 65), ['mean 1000', 'magnitude 1e4', 'zeros', 'one-hot rows', 'alternating']),
+  ...hard('logits', sampleCase(14, 65), ['from -110 to 110', 'every third masked']),
+  ...hard('logits', sampleCase(7, 65, true), ['all equal', 'huge, 3e38', 'every third masked']),
+]);
+
+export const markCase = (batch: number, d_vocab_out: number): Draft => ({
+  dims: { batch, pos: 2, d_vocab_out, parameter_fields: SAMPLE_PARAMETERS },
+  fillings: { token: `tokens: ${d_vocab_out}`, parameters: 'draws of every kind' },
+  isWritten: (index, { token }) => token[Math.floor(index / d_vocab_out)] === index % d_vocab_out,
+});
+
+const MARK_TOKEN = casesOf(markToken, [...[1, 3, 64, 65].map((batch, i) => markCase(batch, cycle([29, 65], i)))]);
+
 /** Every case, by the name of the file that holds its kernel. */
 export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   activation: ACTIVATION,
@@ -669,6 +701,7 @@ export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   cache_append: CACHE_APPEND,
   copy_heads: COPY_HEADS,
   head_projection: HEAD_PROJECTION,
+  mark_token: MARK_TOKEN,
   matmul: MATMUL,
   mean: MEAN,
   norm: NORM,
@@ -677,6 +710,7 @@ export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   position_embedding: POSITION_EMBEDDING,
   residual_stack: RESIDUAL_STACK,
   rotary: ROTARY,
+  sample: SAMPLE,
   soft_cap: SOFT_CAP,
   statistics: STATISTICS,
   token_embedding: TOKEN_EMBEDDING,

@@ -11,6 +11,7 @@ import { type EditOp, edit } from '../../src/kernels/edit.ts';
 import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
+import { markToken } from '../../src/kernels/mark_token.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
 import { mean } from '../../src/kernels/mean.ts';
 import { norm } from '../../src/kernels/norm.ts';
@@ -19,6 +20,7 @@ import { patternMatch } from '../../src/kernels/pattern_match.ts';
 import { positionEmbedding } from '../../src/kernels/position_embedding.ts';
 import { residualStack } from '../../src/kernels/residual_stack.ts';
 import { rotary } from '../../src/kernels/rotary.ts';
+import { sample } from '../../src/kernels/sample.ts';
 import { softCap } from '../../src/kernels/soft_cap.ts';
 import { statistics } from '../../src/kernels/statistics.ts';
 import { tokenEmbedding } from '../../src/kernels/token_embedding.ts';
@@ -33,6 +35,8 @@ import {
   editCase,
   isAppended,
   type KernelCase,
+  markCase,
+  sampleCase,
   stackCase,
   statisticsCase,
   vec4,
@@ -159,6 +163,7 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
   edit: EDIT,
   head_projection: emulated(headProjection, [headProjectionDraft(300, 4, 65, 33), headProjectionDraft(100, 4, 64, 32)]),
   matmul: emulated(matmul, [matmulDraft(3, 100, 65, 129), matmulDraft(1, 5, 64, 2049), matmulDraft(2, 200, 192, 128)]),
+  mark_token: emulated(markToken, [markCase(9000, 3)]),
   mean: emulated(mean, [{ dims: { batch: 40, pos: 129, columns: 2560 }, fillings: { x: HARD } }]),
   norm: emulated(norm, [
     normDraft(2, 500, 128, true),
@@ -206,6 +211,11 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
   rotary: emulated(rotary, [
     { dims: { batch: 2, pos: 400, n_heads: 4, d_head: 32, n_ctx: 410, half: 4 }, fillings: ROTATED },
     { dims: { batch: 3, pos: 2, n_heads: 2, d_head: 8, n_ctx: 9, half: 4 }, fillings: { ...ROTATED, ...EARLIER } },
+  ]),
+  sample: emulated(sample, [
+    { ...sampleCase(70, 1200), fillings: { ...sampleCase(70, 1200).fillings, logits: HARD } },
+    { ...sampleCase(14, 2500), without: ['seen'] },
+    { ...sampleCase(7, 4161, true), fillings: { ...sampleCase(7, 4161).fillings, logits: HARD } },
   ]),
   soft_cap: emulated(softCap, [
     { dims: { batch: 1, pos: 800, d_vocab_out: 129 }, options: { cap: 30 }, fillings: { x: HARD } },
