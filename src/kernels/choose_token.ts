@@ -43,9 +43,11 @@ export function chooseToken(
   const ids = byScore(scores);
   const weights = ids.map((id) => Math.exp((scores[id] - scores[ids[0]]) / temperature));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
+  // What min_p says of the score itself: exp of a difference next to 0 is 1.
+  const lowest = scores[ids[0]] - temperature * Math.log(1 / minP);
   let kept = 0;
   let mass = 0;
-  while (kept < Math.min(topK, ids.length) && (kept === 0 || (mass < topP * total && weights[kept] >= minP)))
+  while (kept < Math.min(topK, ids.length) && (kept === 0 || (mass < topP * total && scores[ids[kept]] >= lowest)))
     mass += weights[kept++];
   let rest = uniform * mass;
   for (let i = 0; i < kept; i++) {

@@ -99,6 +99,19 @@ describe('a wrong kernel fails', () => {
       'not within their bound',
     ],
     [
+      'sample that takes the later of two equal logits',
+      mutate(findCase('sample', 'greedy true', 'all equal'), ['order > best', 'order >= best']),
+      'not within their bound',
+    ],
+    [
+      'sample that takes a bin too early',
+      mutate(findCase('sample', 'd_vocab_out 65; greedy false'), [
+        'is_more(after, sought)',
+        'is_more(after, sought) || bin == 3u',
+      ]),
+      'not within their bound',
+    ],
+    [
       'pattern_match that counts the position itself',
       mutate(findCase('pattern_match', 'excludeCurrentToken true'), ['key == query', 'key > run.pos']),
       'not within their bound',
