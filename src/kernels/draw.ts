@@ -3,7 +3,7 @@
 // A search finds the first token, in the order of falling scores and then of ids, up to which there is more than `sought`: of tokens for
 // top_k, of their weights otherwise. It looks at how far the order of a score (`order_of`) is below the largest one: tokens are put
 // into 64 bins of that, and what the bins have is added up until there is more than `sought`. That bin is searched in the same
-// way, and so on until it holds one score; then the ids of the tokens that have it.
+// way, and so on until it holds one token, or one score: then the ids of the tokens that have it.
 
 /** Bits of what is searched that one pass decides. */
 const PASS_BITS = 6;
@@ -13,9 +13,10 @@ const BINS = 2 ** PASS_BITS;
 export const DRAW_FUNCTIONS = /* wgsl */ `
 var<workgroup> bins_low: array<atomic<u32>, ${BINS}>;
 var<workgroup> bins_high: array<atomic<u32>, ${BINS}>;
+var<workgroup> bins_id: array<atomic<u32>, ${BINS}>; // of one token in the bin, all bits turned around
 var<workgroup> farthest_below: atomic<u32>; // of the orders of tokens that have a weight
 var<workgroup> order_bits: u32;
-var<workgroup> picked: vec3u; // a bin, and what lies before it (low, high)
+var<workgroup> picked: vec4u; // a bin, what lies before it (low, high), and the token that is alone in it, or nobody
 
 // What a search adds up: tokens, or their weights.
 fn amount(search: u32, row: u32, id: u32) -> vec2u {
@@ -28,12 +29,16 @@ fn add_to_bin(bin: u32, part: vec2u) {
   atomicAdd(&bins_high[bin], part.y + select(0u, 1u, before + part.x < before));
 }
 
-fn pick(before_all: vec2u, sought: vec2u) {
+fn pick(search: u32, row: u32, before_all: vec2u, sought: vec2u) {
   var before = before_all;
+  picked = vec4u(0u, before, nobody);
   for (var bin = 0u; bin < ${BINS}u; bin++) {
-    let after = plus_whole(before, vec2u(atomicLoad(&bins_low[bin]), atomicLoad(&bins_high[bin])));
+    let part = vec2u(atomicLoad(&bins_low[bin]), atomicLoad(&bins_high[bin]));
+    let after = plus_whole(before, part);
     if (is_more(after, sought)) {
-      picked = vec3u(bin, before);
+      let id = ~atomicLoad(&bins_id[bin]);
+      let is_alone = all(part == amount(search, row, id));
+      picked = vec4u(bin, before, select(nobody, id, is_alone));
       break;
     }
     before = after;
@@ -99,37 +104,45 @@ export const DRAW = /* wgsl */ `
     var before = vec2u(0u);
     var begin = 0u;
     var order = 0u;
-    for (var phase = 0u; phase < 2u; phase++) {
-      order = begin;
-      begin = 0u;
-      var bits = select(workgroupUniformLoad(&order_bits), 32u - countLeadingZeros(d_vocab_out), phase == 1u);
-      while (bits > 0u) {
-        let shift = max(bits, ${PASS_BITS}u) - ${PASS_BITS}u;
-        for (var bin = local; bin < ${BINS}u; bin += invocations) {
-          atomicStore(&bins_low[bin], 0u);
-          atomicStore(&bins_high[bin], 0u);
-        }
-        if (local == 0u) { picked = vec3u(0u, before); }
-        workgroupBarrier();
-        for (var id = local; id < d_vocab_out; id += invocations) {
-          let down = largest_order - order_of(score_of(row, id, logits[first + id]));
-          let place = select(down, id, phase == 1u) - begin;
-          if (place > 0xffffffffu >> (32u - bits) || (phase == 1u && down != order)) { continue; }
-          add_to_bin(place >> shift, amount(search, row, id));
-        }
-        workgroupBarrier();
-        if (local == 0u) { pick(before, sought); }
-        workgroupBarrier();
-        begin += picked.x << shift;
-        before = picked.yz;
-        bits = shift;
-        workgroupBarrier();
+    var is_among_ids = 0u;
+    var bits = workgroupUniformLoad(&order_bits);
+    var token_found = nobody;
+    while (token_found == nobody) {
+      if (bits == 0u) {
+        if (is_among_ids == 1u) { break; }
+        is_among_ids = 1u;
+        order = begin;
+        begin = 0u;
+        bits = 32u - countLeadingZeros(d_vocab_out);
       }
+      let shift = max(bits, ${PASS_BITS}u) - ${PASS_BITS}u;
+      for (var bin = local; bin < ${BINS}u; bin += invocations) {
+        atomicStore(&bins_low[bin], 0u);
+        atomicStore(&bins_high[bin], 0u);
+        atomicStore(&bins_id[bin], 0u);
+      }
+      workgroupBarrier();
+      for (var id = local; id < d_vocab_out; id += invocations) {
+        let down = largest_order - order_of(score_of(row, id, logits[first + id]));
+        let place = select(down, id, is_among_ids == 1u) - begin;
+        if (place > 0xffffffffu >> (32u - bits) || (is_among_ids == 1u && down != order)) { continue; }
+        add_to_bin(place >> shift, amount(search, row, id));
+        atomicMax(&bins_id[place >> shift], ~id);
+      }
+      workgroupBarrier();
+      if (local == 0u) { pick(search, row, before, sought); }
+      let found = workgroupUniformLoad(&picked);
+      begin += found.x << shift;
+      before = found.yz;
+      token_found = found.w;
+      bits = shift;
     }
+    if (token_found == nobody) { token_found = begin; }
+    order = largest_order - order_of(score_of(row, token_found, logits[first + token_found]));
     if (search == 2u) {
-      chosen = begin;
-    } else if (order < last.x || (order == last.x && begin < last.y)) {
-      last = vec2u(order, begin);
+      chosen = token_found;
+    } else if (order < last.x || (order == last.x && token_found < last.y)) {
+      last = vec2u(order, token_found);
     }
   }
 `;
