@@ -1,12 +1,14 @@
 // Generation with several steps under way at once: the same results as with one, whatever ends it, and nothing left behind.
 import { describe, expect, test } from 'vitest';
 import { add, type GenerateOptions, type HookEntry, Model, requestDevice } from '../../src/index.ts';
+import { chooseToken } from '../../src/kernels/choose_token.ts';
+import { uniformAt } from '../../src/kernels/philox.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl } from '../fixtures.ts';
 import { countGpuCalls } from '../gpu_calls.ts';
+import { TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
 
-const zoo = async (device?: GPUDevice) =>
-  Model.load(fixtureUrl('models/circuit-zoo'), { device: device ?? (await testDevice()) });
+const zoo = async () => Model.load(fixtureUrl('models/circuit-zoo'), { device: await testDevice() });
 
 /** Rows of 6, 2 and 9 positions. */
 const PROMPTS = [
@@ -37,7 +39,6 @@ describe('several steps in flight', () => {
     ['draws with every filter', DRAWS],
     ['a prompt in pieces', { ...DRAWS, prefillChunk: 4 }],
     ['interventions at positions', { hooks: STEERED }],
-    ['reproducible numerics', { temperature: 1, numerics: 'reproducible' }],
   ])('%s: rows of different lengths get what they get with one', async (_, options) => {
     const model = await zoo();
     const one = await stepsOf(model, { ...options, maxNewTokens: 9, stopTokens: [], inFlight: 1 });
@@ -48,6 +49,28 @@ describe('several steps in flight', () => {
       const several = await stepsOf(model, { ...options, maxNewTokens: 9, stopTokens: [], inFlight });
       expect(several).toEqual(one);
     }
+    model.destroy();
+  });
+
+  test('tokens and their probabilities are those that float64 gives on the logits of each step', async () => {
+    const model = await zoo();
+    const texts = PROMPTS.map((ids) => [...ids]);
+    const options = { ...DRAWS, maxNewTokens: 6, stopTokens: [] };
+    const drawn = await stepsOf(model, options);
+    let step = 0;
+    for await (const { rows, logits } of model.generate(PROMPTS, { ...options, returnLogits: true })) {
+      const [, positions, width] = logits?.shape ?? [];
+      for (const [row, ids] of texts.entries()) {
+        const pos = step === 0 ? ids.length - 1 : 0;
+        const own = logits?.data.subarray((row * positions + pos) * width, (row * positions + pos + 1) * width) ?? [];
+        const exact = chooseToken(own, ids, options, uniformAt(4, { step, row }));
+        expect(rows[row]?.token).toBe(exact.token);
+        expect(Math.abs((rows[row]?.logProb ?? Number.NaN) - exact.logProb)).toBeLessThan(3e-6);
+        ids.push(exact.token);
+      }
+      expect(rows).toEqual(drawn[step++].rows);
+    }
+    expect(step).toBe(6);
     model.destroy();
   });
 
@@ -141,9 +164,9 @@ describe('what ends a generation with steps in flight', () => {
 
   test('a device that is lost says so', async () => {
     const device = await requestDevice();
-    const model = await zoo(device);
+    const model = await Model.load(tinyModel(TINY_CONFIGS.gpt2, 3), { device });
     const steps = async () => {
-      for await (const _ of model.generate(PROMPTS, options)) device.destroy();
+      for await (const _ of model.generate([1, 2, 3], options)) device.destroy();
     };
     await expect(steps()).rejects.toThrow('device: the GPU device was lost');
   });
