@@ -48,10 +48,11 @@ export class Decoder {
   private readonly options: DecoderOptions;
   private readonly keyValueCache: KeyValueCache;
   private readonly sampler: Sampler;
-  /** Mappable buffers at rest; one for each step in flight. */
-  private readonly mappable: GPUBuffer[];
+  /** What steps in flight are read from, one for each; and those at rest. */
+  private readonly mappable: readonly GPUBuffer[];
+  private readonly atRest: GPUBuffer[];
   /** Steps that have been submitted and not been asked for. */
-  private readonly pending: Promise<DecodedStep>[] = [];
+  private readonly pending: { readonly step: Promise<DecodedStep>; readonly cache: ActivationCache | null }[] = [];
   private submitted = 0;
 
   private constructor(model: Model, rows: readonly DecodedRow[], options: DecoderOptions, sampler: Sampler) {
@@ -67,6 +68,7 @@ export class Decoder {
     this.mappable = Array.from({ length: options.inFlight }, () =>
       memory.create('choices', sampler.choiceBytes, MAP_READ | COPY_DST),
     );
+    this.atRest = [...this.mappable];
   }
 
   /** Compiles what chooses tokens, and creates a key-value cache. */
@@ -89,9 +91,14 @@ export class Decoder {
   /** Submits steps until as many are under way as may be, and gives the first of them. Waits for the GPU. */
   async next(): Promise<DecodedStep> {
     while (this.pending.length < this.options.inFlight && this.canGoOn()) await this.submit();
-    const step = this.pending.shift();
-    if (!step) throw new Error('generate: there is no row to go on with.');
-    return step;
+    const first = this.pending.shift();
+    if (!first) throw new Error('generate: there is no row to go on with.');
+    try {
+      return await first.step;
+    } catch (error) {
+      first.cache?.destroy();
+      throw error;
+    }
   }
 
   /** Rows that are active and have room for one more position. */
@@ -108,7 +115,7 @@ export class Decoder {
     const { model, options, keyValueCache } = this;
     const step = this.submitted;
     const pieces = step === 0 ? promptPieces(this.rows, options.prefillChunk) : [this.nextPiece()];
-    const mappable = this.mappable.pop();
+    const mappable = this.atRest.pop();
     if (!mappable) throw new Error('generate: more steps are under way than may be.');
     let firstPos: readonly number[] = [];
     let cache: ActivationCache | undefined;
@@ -120,18 +127,18 @@ export class Decoder {
         cache = await this.run(piece, step, mappable);
       }
       const logits = options.returnLogits && cache ? await model.readResult(cache, LOGITS) : undefined;
-      const isKept = options.capture !== undefined;
-      if (!isKept) cache?.destroy();
+      const kept = options.capture === undefined ? null : cache;
+      if (!kept) cache?.destroy();
       this.submitted++;
       const took = pieces.map(({ at }) => at).reduce((a, b) => a.map((pos, row) => Math.min(pos, b[row])));
-      const given = { firstPos, ...(logits && { logits }), ...(isKept && cache && { cache }) };
+      const given = { firstPos, ...(logits && { logits }), ...(kept && { cache: kept }) };
       const decoded = this.read(mappable, took, step).then((choices) => ({ ...given, choices }));
-      // Whoever asks for the step gets the error; nobody may.
-      decoded.catch(() => isKept && cache?.destroy());
-      this.pending.push(decoded);
+      // The error is for the one who asks for the step; nobody may.
+      decoded.catch(() => {});
+      this.pending.push({ step: decoded, cache: kept ?? null });
     } catch (error) {
       cache?.destroy();
-      this.mappable.push(mappable);
+      this.atRest.push(mappable);
       throw error;
     }
   }
@@ -180,15 +187,14 @@ export class Decoder {
         );
       });
     } finally {
-      this.mappable.push(mappable);
+      this.atRest.push(mappable);
     }
   }
 
-  /** Waits for what is under way and gives everything back. */
-  async destroy(): Promise<void> {
-    const steps = await Promise.allSettled(this.pending.splice(0));
-    for (const step of steps) if (step.status === 'fulfilled') step.value.cache?.destroy();
-    for (const buffer of this.mappable.splice(0)) this.model.runtime.memory.destroy(buffer);
+  /** Gives everything back. What the GPU has begun it ends, for nobody. */
+  destroy(): void {
+    for (const { cache } of this.pending.splice(0)) cache?.destroy();
+    for (const buffer of this.mappable) this.model.runtime.memory.destroy(buffer);
     this.sampler.destroy();
     this.keyValueCache.destroy();
   }

@@ -26,7 +26,7 @@ export interface GenerateOptions
   /** Runs the prompt in pieces of at most this many tokens (default: whole). Changes no bit. */
   readonly prefillChunk?: number;
   /**
-   * Steps that the GPU may have been given before the first of them is read (default 4). Changes no token. Those behind the end of a
+   * Steps that the GPU may have been given before the first of them is read (default 8). Changes no token. Those behind the end of a
    * row are computed for nothing. With `capture`, `returnLogits` or functions as hooks it is one.
    */
   readonly inFlight?: number;
@@ -52,7 +52,7 @@ export interface GenerationStep extends GeneratedToken {
 }
 
 /** Steps in flight where nobody says otherwise. */
-const IN_FLIGHT = 4;
+const IN_FLIGHT = 8;
 
 /**
  * Adds tokens to a prompt, one step at a time. Everything on the GPU is freed when the loop ends, whichever way: the last token,
@@ -90,7 +90,7 @@ export async function* generate(
     }
   } finally {
     kept?.destroy();
-    await decoder.destroy();
+    decoder.destroy();
   }
 }
 
