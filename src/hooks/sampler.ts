@@ -107,7 +107,8 @@ function createBuffers({ runtime, dVocabOut, sampling, texts }: SamplerOptions):
   if (buffers.seen) {
     const seen = new Uint32Array(batch * dVocabOut);
     texts.forEach((ids, row) => {
-      for (const id of ids) seen[row * dVocabOut + id] = 1;
+      // A prompt may have tokens that are never predicted.
+      for (const id of ids) if (id < dVocabOut) seen[row * dVocabOut + id] = 1;
     });
     memory.device.queue.writeBuffer(buffers.seen, 0, seen);
   }

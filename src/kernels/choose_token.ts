@@ -1,6 +1,9 @@
 // Choosing the next token from logits, in float64: what the kernel `sample` does on the GPU, said plainly, and the truth that it is
 // held to. Not a kernel.
 
+/** The largest float32 number. */
+const LARGEST = 3.4028234663852886e38;
+
 export interface SamplingOptions {
   /** 0 (the default) takes the most probable token; above 0 the logits are divided by it and a token is drawn. */
   readonly temperature?: number;
@@ -63,15 +66,17 @@ export function byScore(scores: ArrayLike<number>): number[] {
 }
 
 /**
- * Logits with the repetition penalty: one float32 product each, with the penalty or with its reciprocal, which are float32 too: so the
- * scores are exactly those of the GPU.
+ * Logits with the repetition penalty: one float32 product each, with the penalty or with its reciprocal, which are float32 too, and no
+ * larger than the largest of those: so the scores are exactly those of the GPU.
  */
 export function penalized(logits: ArrayLike<number>, text: Iterable<number>, penalty: number): Float64Array {
   const scores = Float64Array.from(logits);
+  if (penalty === 1) return scores;
   const factor = Math.fround(penalty);
   const inverse = Math.fround(1 / factor);
-  if (penalty !== 1)
-    for (const id of new Set(text)) scores[id] = Math.fround(scores[id] * (scores[id] > 0 ? inverse : factor));
+  for (const id of new Set(text)) {
+    scores[id] = Math.min(Math.fround(scores[id] * (scores[id] > 0 ? inverse : factor)), LARGEST);
+  }
   return scores;
 }
 

@@ -70,11 +70,13 @@ fn order_of(x: f32) -> u32 {
 }
 fn number_of(order: u32) -> f32 { return bitcast<f32>(select(~order, order & 0x7fffffffu, order >= 0x80000000u)); }
 
+// With the penalty, rounded once, and no larger than the largest finite number.
 fn score_of(row: u32, id: u32, logit: f32) -> f32 {
   #if ${has('seen')}
   if (seen[row * d_vocab_out + id] == 0u) { return logit; }
   let factor = parameters[row * parameter_fields + select(penalty, inverse_penalty, logit > 0.0)];
-  return bitcast<f32>(bitcast<u32>(product(logit, bitcast<f32>(factor))) ^ run.zero);
+  let bits = bitcast<u32>(product(logit, bitcast<f32>(factor))) ^ run.zero;
+  return bitcast<f32>(select(bits, 0x7f7fffffu, bits == 0x7f800000u));
   #else
   return logit;
   #endif

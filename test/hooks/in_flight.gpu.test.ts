@@ -193,6 +193,18 @@ describe('what ends a generation with steps in flight', () => {
   });
 });
 
+test("a prompt token that is never predicted is nobody else's under a penalty", async () => {
+  // 113 tokens are predicted, and 113 is the sign =; 50 + 63 = 113 is 0.
+  const model = await Model.load(fixtureUrl('models/modular-addition'), { device: await testDevice() });
+  const prompts = [
+    [1, 2, 113],
+    [50, 63, 113],
+  ];
+  const [{ rows }] = await stepsOf(model, { maxNewTokens: 1, repetitionPenalty: 1000 }, prompts);
+  expect(rows.map((row) => row?.token)).toEqual([3, 0]);
+  model.destroy();
+});
+
 test('steps in flight are a whole number from 1', async () => {
   const model = await zoo();
   await expect(stepsOf(model, { inFlight: 0 })).rejects.toThrow(

@@ -662,7 +662,7 @@ const TOP_TOKENS = casesOf(topTokensKernel, [
   { ...topCase(2, 3, 65, 5), without: ['total'] },
 ]);
 
-/** Draws of seven kinds, one for each row of the batch; or the most probable token of each. */
+/** Draws of eight kinds, one for each row of the batch; or the most probable token of each. */
 export const sampleCase = (batch: number, d_vocab_out: number, isGreedy = false): Draft => ({
   dims: { batch, pos: 2, d_vocab_out, parameter_fields: SAMPLE_PARAMETERS, choice_fields: CHOICE_FIELDS },
   options: { greedy: isGreedy },
@@ -671,7 +671,7 @@ export const sampleCase = (batch: number, d_vocab_out: number, isGreedy = false)
 });
 
 const SAMPLE = casesOf(sample, [
-  ...[2, 64, 65].map((d_vocab_out) => sampleCase(d_vocab_out === 64 ? 3 : 14, d_vocab_out)),
+  ...[2, 64, 65].map((d_vocab_out) => sampleCase(d_vocab_out === 64 ? 3 : 16, d_vocab_out)),
   // More invocations.
   sampleCase(7, 4161),
   { ...sampleCase(7, 65), without: ['seen'] },

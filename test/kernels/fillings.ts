@@ -99,7 +99,7 @@ const KINDS: readonly ((random: () => number, column: number) => number)[] = [
   (random) => (random() < 0.5 ? 0 : normal(random)),
 ];
 
-/** Of the kernel `sample`: every filter by itself and all together, from the last position, the next row the same with another seed. */
+/** Of the kernel `sample`: every filter by itself, all together, and a penalty whose products are infinite. */
 const DRAWS: readonly SamplingOptions[] = [
   { temperature: 1 },
   { temperature: 0.7, topK: 5 },
@@ -108,7 +108,9 @@ const DRAWS: readonly SamplingOptions[] = [
   { temperature: 2, topK: 40, topP: 0.9, minP: 0.001, repetitionPenalty: 0.8 },
   { temperature: 0.01 },
   { temperature: 1000, topK: 33 },
+  { temperature: 1e30, repetitionPenalty: 1e-38 },
 ];
+/** One of them for each row, from the last position. */
 const draws: Fill = ({ count, dims: { pos } }) => {
   const words = Array.from({ length: count / SAMPLE_PARAMETERS }, (_, row) =>
     Array.from(sampleParameters({ ...DRAWS[row % DRAWS.length], seed: 11 + row }, { at: pos - 1, step: row, row })),

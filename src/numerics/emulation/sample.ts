@@ -10,6 +10,7 @@ const PARAMETERS = 12;
 const NOBODY = 0xffffffff;
 /** e⁻²⁸ is less than 2⁻⁴⁰, in which weights count. */
 const FARTHEST = 28;
+const LARGEST = 3.4028234663852886e38;
 
 export const sample: EmulatedKernel = (inputs, { batch, pos, d_vocab_out }, { greedy }, arithmetic) => {
   const [logits, parameters] = [floats(inputs, 'logits'), integers(inputs, 'parameters')];
@@ -24,7 +25,7 @@ export const sample: EmulatedKernel = (inputs, { batch, pos, d_vocab_out }, { gr
     const own = logits.subarray(first, first + d_vocab_out);
     const scores = own.map((logit, id) => {
       if (!seen || seen[row * d_vocab_out + id] === 0) return logit;
-      return arithmetic.round(logit * fromBits(logit > 0 ? given[11] : given[10]));
+      return Math.min(arithmetic.round(logit * fromBits(logit > 0 ? given[11] : given[10])), LARGEST);
     });
     const ids = Array.from(own.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
     const largest = scores[ids[0]];
