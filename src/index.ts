@@ -90,13 +90,13 @@ export {
 } from './hooks/model.ts';
 export type { Hook, HookNames } from './hooks/names.ts';
 export { type RoundedWeight, RoundedWeights } from './hooks/rounded_weights.ts';
-export type { SamplingOptions } from './hooks/sampling.ts';
 export type { AxisSelection, Selection } from './hooks/selection.ts';
 export type { Statistics } from './hooks/statistics.ts';
 export type { ReadForms, Tensor } from './hooks/tensor.ts';
 export type { TokenInput } from './hooks/tokens.ts';
 export type { TuneOptions, TuneProgress } from './hooks/tune.ts';
 export type { WeightNames } from './hooks/weights.ts';
+export type { SamplingOptions } from './kernels/choose_token.ts';
 export { type FloatingFormat, type NumberFormat, roundTo } from './kernels/formats.ts';
 export type { Numerics } from './kernels/prelude.ts';
 export type { TilingName } from './kernels/tiling.ts';

@@ -35,8 +35,8 @@ export interface OperandPart {
 
 /** What a run brings along. */
 export interface RunInput {
-  /** [batch, pos]. */
-  readonly ids: Uint32Array<ArrayBuffer>;
+  /** [batch, pos]; a buffer is copied, as what runs before leave in it. */
+  readonly ids: Uint32Array<ArrayBuffer> | GPUBuffer;
   /** Buffers of the plan's given values: copied. */
   readonly given?: ReadonlyMap<string, GPUBuffer>;
   /** One for each of the plan's edits. */
@@ -45,6 +45,8 @@ export interface RunInput {
   readonly cache?: KeyValueCache;
   /** Positions that this run looks at; at most the plan's. */
   readonly keys?: number;
+  /** Adds commands behind the run's own: what the next run needs of this one's values. */
+  readonly afterwards?: (encoder: GPUCommandEncoder, frame: Frame) => void;
 }
 
 /** Dispatches that are submitted together, and the pause after them. */
@@ -155,7 +157,8 @@ export class Frame {
         this.allocate();
         this.bind(input.cache);
         if (index === 0) this.fill(input);
-        this.submit(section, index === 0 ? input : null);
+        const isLast = index === this.sections.length - 1;
+        this.submit(section, index === 0 ? input : null, isLast ? input.afterwards : undefined);
       });
       if (section.pause) await this.pause(section.pause, input.edits?.[section.pause.write]);
     }
@@ -167,7 +170,7 @@ export class Frame {
     const inputs = this.workspace.buffers;
     const { queue } = this.memory.device;
     this.shape = { batch: plan.batch, pos: plan.pos, keys: keys ?? plan.pos };
-    queue.writeBuffer(inputs.tokens, 0, ids);
+    if (ids instanceof Uint32Array) queue.writeBuffer(inputs.tokens, 0, ids);
     queue.writeBuffer(inputs.firstPos, 0, Uint32Array.from(cache?.lengths ?? Array(plan.batch).fill(0)));
     queue.writeBuffer(inputs.uniforms, 0, runUniforms({ ...this.shape, key_stride: cache?.capacity ?? plan.pos }));
     edits.forEach((edit, i) => {
@@ -181,10 +184,13 @@ export class Frame {
     });
   }
 
-  private submit({ dispatches }: Section, copies: RunInput | null): void {
+  private submit({ dispatches }: Section, copies: RunInput | null, afterwards: RunInput['afterwards']): void {
     const { bindGroups, memory, plan } = this;
     if (!bindGroups) throw new Error('plan: a frame was submitted before it was allocated.');
     const encoder = memory.device.createCommandEncoder({ label: 'run' });
+    if (copies && !(copies.ids instanceof Uint32Array)) {
+      encoder.copyBufferToBuffer(copies.ids, 0, this.workspace.buffers.tokens, 0, 4 * plan.batch * plan.pos);
+    }
     for (const [name, buffer] of copies?.given ?? []) {
       encoder.copyBufferToBuffer(buffer, 0, this.buffer(name), 0, plan.slots[plan.slotOf.get(name) ?? 0]);
     }
@@ -202,6 +208,7 @@ export class Frame {
       pass.dispatchWorkgroups(...step.workgroups);
     }
     pass.end();
+    afterwards?.(encoder, this);
     memory.device.queue.submit([encoder.finish()]);
   }
 

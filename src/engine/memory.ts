@@ -111,14 +111,24 @@ export class GpuMemory {
       const encoder = this.device.createCommandEncoder({ label: 'read' });
       encoder.copyBufferToBuffer(buffer, offset, staging, 0, sizeBytes);
       this.device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(GPUMapMode.READ, 0, sizeBytes);
-      this.check();
-      const copy = staging.getMappedRange(0, sizeBytes).slice(0);
-      staging.unmap();
+      const copy = await this.readMappable(staging, sizeBytes);
       this.keep(sizeBytes, staging);
       return copy;
     } catch (error) {
       this.destroy(staging);
+      throw error;
+    }
+  }
+
+  /** The first `sizeBytes` of a mappable buffer, as submitted commands leave them. Waits for the GPU. */
+  async readMappable(staging: GPUBuffer, sizeBytes: number): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, sizeBytes);
+      this.check();
+      const copy = staging.getMappedRange(0, sizeBytes).slice(0);
+      staging.unmap();
+      return copy;
+    } catch (error) {
       // A lost device rejects the mapping a moment before it says why.
       await Promise.race([this.device.lost, Promise.resolve()]);
       this.check();

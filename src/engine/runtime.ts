@@ -4,7 +4,7 @@ import type { Kernel, Variant } from '../kernels/kernel.ts';
 import type { Guarding, Numerics } from '../kernels/prelude.ts';
 import { decodeMatrix, encodeMatrix, matrixWords, type StoredMatrix } from '../kernels/weight_formats.ts';
 import { planLimits } from './device.ts';
-import { dispatchKernel } from './dispatch.ts';
+import { dispatchKernel, PreparedKernel } from './dispatch.ts';
 import { dispatchesOf, Frame, type RunInput } from './frame.ts';
 import type { Graph } from './graph.ts';
 import { measureGuarding } from './guarding.ts';
@@ -28,6 +28,9 @@ const MAX_PLANS = 16;
 
 /** A request; without numerics it has the runtime's. */
 export type RunRequest = Omit<PlanRequest, 'numerics'> & Partial<Pick<PlanRequest, 'numerics'>>;
+
+/** A variant of a kernel that works on a run's values. */
+type VariantOfRun = Omit<Variant, 'arithmetic'> & { readonly numerics: Numerics };
 
 export class Runtime {
   /** Of runs that do not say. */
@@ -277,14 +280,21 @@ export class Runtime {
    */
   async dispatch(
     kernel: Kernel,
-    { numerics, ...variant }: Omit<Variant, 'arithmetic'> & { readonly numerics: Numerics },
+    variant: VariantOfRun,
     buffers: Readonly<Record<string, GPUBuffer | GPUBufferBinding>>,
   ): Promise<void> {
+    await dispatchKernel(this.memory, this.pipelines, kernel, await this.variant(variant), buffers);
+  }
+
+  /** The same kernel again and again, in commands of the caller. The caller destroys it. */
+  async prepareKernel(kernel: Kernel, variant: VariantOfRun): Promise<PreparedKernel> {
+    return PreparedKernel.create(this.memory, this.pipelines, kernel, await this.variant(variant));
+  }
+
+  private async variant({ numerics, ...variant }: VariantOfRun): Promise<Variant> {
     this.check();
     await this.prepareNumerics(numerics);
-    const arithmetic = numerics === 'fast' ? 'fast' : this.reproducible;
-    const complete = { ...variant, arithmetic } as const;
-    await dispatchKernel(this.memory, this.pipelines, kernel, complete, buffers);
+    return { ...variant, arithmetic: numerics === 'fast' ? 'fast' : this.reproducible };
   }
 
   /** @throws Error if the model has been destroyed or the device is gone: its buffers would read as zeros */

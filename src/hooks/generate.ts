@@ -1,8 +1,12 @@
-// Generation: prefill, then one token at a time through a key-value cache, with interventions and captures at every step.
+// Generation: prefill, then one token at a time through a key-value cache, with interventions and captures at every step. Runs and
+// choices of tokens, several steps ahead: decoder.ts. What becomes of a row's text: continued_text.ts.
+import type { Choice, SamplingOptions } from '../kernels/choose_token.ts';
 import type { ActivationCache } from './activation_cache.ts';
+import { ContinuedText, type Finished } from './continued_text.ts';
+import { Decoder } from './decoder.ts';
 import type { Model, RunOptions } from './model.ts';
 import type { HookNames } from './names.ts';
-import { type Choice, checkSampling, chooseToken, type SamplingOptions, uniformAt } from './sampling.ts';
+import { checkSampling } from './sampling.ts';
 import type { Tensor } from './tensor.ts';
 import { padRows, type TokenInput, tokenRows } from './tokens.ts';
 
@@ -21,6 +25,11 @@ export interface GenerateOptions
   readonly returnLogits?: boolean;
   /** Runs the prompt in pieces of at most this many tokens (default: whole). Changes no bit. */
   readonly prefillChunk?: number;
+  /**
+   * Steps that the GPU may have been given before the first of them is read (default 8). Changes no token. Those behind the end of a
+   * row are computed for nothing. With `capture`, `returnLogits` or functions as hooks it is one.
+   */
+  readonly inFlight?: number;
 }
 
 /** What one step gave to one row. */
@@ -28,7 +37,7 @@ export interface GeneratedToken extends Choice {
   /** What the token adds to the text; '' while it ends inside of a character, and where the model has no tokenizer. */
   readonly text: string;
   /** Why the row ends with this token, or null. A row that has ended is not in later steps. */
-  readonly finished: 'stop token' | 'stop string' | 'length' | 'context' | null;
+  readonly finished: Finished | null;
 }
 
 export interface GenerationStep extends GeneratedToken {
@@ -42,12 +51,8 @@ export interface GenerationStep extends GeneratedToken {
   readonly cache?: ActivationCache;
 }
 
-interface Row {
-  readonly ids: number[];
-  readonly promptLength: number;
-  emitted: string;
-  isActive: boolean;
-}
+/** Steps in flight where nobody says otherwise. */
+const IN_FLIGHT = 8;
 
 /**
  * Adds tokens to a prompt, one step at a time. Everything on the GPU is freed when the loop ends, whichever way: the last token,
@@ -59,139 +64,50 @@ export async function* generate(
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerationStep, void, undefined> {
   const { maxNewTokens = 64, signal, prefillChunk = Number.POSITIVE_INFINITY } = options;
-  checkSampling(options);
-  if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1) {
-    throw new Error(`generate: maxNewTokens must be a whole number from 1, got ${maxNewTokens}.`);
-  }
-  if (!(prefillChunk >= 1)) throw new Error(`generate: prefillChunk must be 1 or more, got ${prefillChunk}.`);
-  if (options.stopStrings && !model.tokenizer)
-    throw new Error('generate: stopStrings need a tokenizer; this model has none.');
-  if (options.stopStrings?.includes('')) throw new Error('generate: an empty stop string would stop everything.');
+  check(model, options);
   const inputs = tokenRows(prompt, (text) => model.toTokens(text, options));
-  const first = padRows(inputs, model.config);
-  const rows: Row[] = inputs.map((ids) => ({
-    ids: Array.from(ids),
-    promptLength: ids.length,
-    emitted: '',
-    isActive: true,
-  }));
-  const { nCtx } = model.config;
-  const capacity = Math.min(nCtx, first.pos + maxNewTokens);
-  const keyValueCache = model.createKeyValueCache({ batch: first.batch, capacity });
+  padRows(inputs, model.config);
+  const texts = inputs.map((ids) => new ContinuedText(model, Array.from(ids), options));
+  const complete = { ...options, maxNewTokens, prefillChunk, inFlight: stepsInFlight(options) };
+  const decoder = await Decoder.create(model, texts, complete);
   let kept: ActivationCache | undefined;
   try {
-    let pieces = chunks(
-      rows.map(({ ids }) => ids),
-      prefillChunk,
-    );
-    for (let step = 0; step < maxNewTokens; step++) {
+    for (let step = 0; texts.some(({ isActive }) => isActive); step++) {
       signal?.throwIfAborted();
       kept?.destroy();
       kept = undefined;
-      let logits: Tensor | undefined;
-      let firstPos: readonly number[] = [];
-      const last: (Float32Array | null)[] = rows.map(() => null);
-      for (const piece of pieces) {
-        signal?.throwIfAborted();
-        kept?.destroy();
-        const batch = padRows(
-          piece.map((ids) => (ids.length > 0 ? ids : [0])),
-          model.config,
-        );
-        const lengths = piece.map((ids) => ids.length);
-        firstPos = keyValueCache.lengths;
-        const result = await model.forward([], { ...batch, lengths }, { ...options, keyValueCache });
-        if (!('logits' in result)) throw new Error('generate: a step gave no logits.');
-        kept = result.cache;
-        logits = result.logits;
-        piece.forEach((ids, row) => {
-          if (ids.length > 0) last[row] = rowLogits(result.logits, row, ids.length - 1);
-        });
-      }
-      const results = rows.map((row, index): GeneratedToken | null => {
-        const scores = last[index];
-        if (!row.isActive || !scores) return null;
-        const choice = chooseToken(scores, row.ids, options, uniformAt(options.seed ?? 0, { step, row: index }));
-        return advance(model, row, choice, { ...options, isLast: step === maxNewTokens - 1 });
+      const { choices, cache, logits, ...decoded } = await decoder.next();
+      kept = cache;
+      signal?.throwIfAborted();
+      const firstPos = step === 0 ? decoded.firstPos : texts.map(({ ids }) => ids.length - 1);
+      const rows = choices.map((choice, row): GeneratedToken | null => {
+        if (!choice || !texts[row].isActive) return null;
+        return { ...choice, ...texts[row].add(choice.token, step === maxNewTokens - 1) };
       });
-      const leading = results.find((result) => result !== null);
+      const leading = rows.find((row) => row !== null);
       if (!leading) return;
-      yield {
-        ...leading,
-        rows: results,
-        firstPos,
-        ...(options.returnLogits && logits && { logits }),
-        ...(kept && { cache: kept }),
-      };
-      if (rows.every(({ isActive }) => !isActive)) return;
-      pieces = [rows.map(({ ids, isActive }) => (isActive ? ids.slice(-1) : []))];
+      yield { ...leading, rows, firstPos, ...(logits && { logits }), ...(cache && { cache }) };
     }
   } finally {
     kept?.destroy();
-    keyValueCache.destroy();
+    decoder.destroy();
   }
 }
 
-/** Rows cut into consecutive pieces of at most `size` tokens; a shorter row has empty pieces at its end. */
-function chunks(rows: readonly (readonly number[])[], size: number): (readonly number[])[][] {
-  const longest = Math.max(...rows.map(({ length }) => length));
-  const pieces: (readonly number[])[][] = [];
-  for (let from = 0; from < longest; from += size) pieces.push(rows.map((row) => row.slice(from, from + size)));
-  return pieces;
+/** One, where values of a step are given out, or a function sees them, before the next step. */
+function stepsInFlight({ capture, returnLogits, hooks = [], inFlight = IN_FLIGHT }: GenerateOptions): number {
+  const isSeen = capture !== undefined || returnLogits || hooks.some(([, what]) => typeof what === 'function');
+  return isSeen ? 1 : inFlight;
 }
 
-function rowLogits({ data, shape }: Tensor, row: number, pos: number): Float32Array {
-  const [, positions, width] = shape;
-  const at = (row * positions + pos) * width;
-  return data.subarray(at, at + width);
-}
-
-/** Adds the token to its row and says what that does to the text and whether the row ends. */
-function advance(
-  model: Model,
-  row: Row,
-  choice: Choice,
-  options: GenerateOptions & { isLast: boolean },
-): GeneratedToken {
-  const { stopTokens = model.eosTokenIds, stopStrings = [] } = options;
-  row.ids.push(choice.token);
-  const isStopToken = stopTokens.includes(choice.token);
-  const isContextFull = row.ids.length >= model.config.nCtx + 1;
-  const whole = newText(model, isStopToken ? { ...row, ids: row.ids.slice(0, -1) } : row);
-  const stop = stopStrings.map((text) => whole.indexOf(text)).filter((at) => at >= 0);
-  const finished = isStopToken
-    ? 'stop token'
-    : stop.length > 0
-      ? 'stop string'
-      : options.isLast
-        ? 'length'
-        : isContextFull
-          ? 'context'
-          : null;
-  // Bytes of a character that is not complete yet decode as U+FFFD at the end: they wait for the next token. So does what may be
-  // the beginning of a stop string.
-  let complete = whole;
-  if (stop.length > 0) complete = whole.slice(0, Math.min(...stop));
-  else if (finished === null) complete = withoutBeginning(whole.replace(/\uFFFD+$/, ''), stopStrings);
-  const text = complete.slice(row.emitted.length);
-  if (complete.length > row.emitted.length) row.emitted = complete;
-  row.isActive = finished === null;
-  return { ...choice, text, finished };
-}
-
-/** The text without a beginning of a stop string at its end. */
-function withoutBeginning(text: string, stopStrings: readonly string[]): string {
-  let held = 0;
-  for (const stop of stopStrings) {
-    for (let length = Math.min(stop.length, text.length); length > held; length--) {
-      if (text.endsWith(stop.slice(0, length))) held = length;
-    }
+function check(model: Model, options: GenerateOptions): void {
+  checkSampling(options);
+  const { maxNewTokens = 64, prefillChunk = 1, inFlight = 1, stopStrings } = options;
+  for (const [name, value] of Object.entries({ maxNewTokens, inFlight })) {
+    if (Number.isInteger(value) && value >= 1) continue;
+    throw new Error(`generate: ${name} must be a whole number from 1, got ${value}.`);
   }
-  return text.slice(0, text.length - held);
-}
-
-/** The text of the tokens added so far. Decoded behind the prompt, whose last token decides about the first space. */
-function newText(model: Model, { ids, promptLength }: Row): string {
-  if (!model.tokenizer) return '';
-  return model.tokenizer.decode(ids).slice(model.tokenizer.decode(ids.slice(0, promptLength)).length);
+  if (!(prefillChunk >= 1)) throw new Error(`generate: prefillChunk must be 1 or more, got ${prefillChunk}.`);
+  if (stopStrings && !model.tokenizer) throw new Error('generate: stopStrings need a tokenizer; this model has none.');
+  if (stopStrings?.includes('')) throw new Error('generate: an empty stop string would stop everything.');
 }

@@ -1,5 +1,6 @@
 // Model: what users hold. Runs, continues, reads and writes: every value under its hook name. How it is loaded: `load.ts`.
 import type { ModelConfig } from '../engine/config.ts';
+import type { RunInput } from '../engine/frame.ts';
 import { type Graph, type GraphValue, LOGITS } from '../engine/graph.ts';
 import { cachedParts, KeyValueCache, type KeyValueCacheSize } from '../engine/key_value_cache.ts';
 import type { MemoryUse } from '../engine/memory.ts';
@@ -223,12 +224,17 @@ export class Model {
     return this.forward(input, this.input(input, options, range), options);
   }
 
-  /** @internal `run` of an input that has been checked, and that may be padded. */
-  async forward(
+  /**
+   * @internal Submits a run of an input that has been checked, and that may be padded. Its values are on the GPU: the cache, which is
+   * the caller's, has those to capture, and its frame the result too.
+   * @param commands what its tokens are if not those of `tokens`, and what comes behind it
+   */
+  async submit(
     input: TokenInput | ResidualInput,
     tokens: TokenBatch,
     options: RunOptions | StopOptions,
-  ): Promise<(RunResult | StoppedResult) & { cache?: ActivationCache }> {
+    commands: Partial<Pick<RunInput, 'ids' | 'afterwards'>> = {},
+  ): Promise<{ readonly cache: ActivationCache; readonly result: string; readonly warnings: ReadonlySet<string> }> {
     const range = layerRange(this.config, options);
     const { batch, pos, ids } = tokens;
     const past = options.keyValueCache;
@@ -252,20 +258,25 @@ export class Model {
     const { memory } = this.runtime;
     const run = () =>
       withResidual({ memory, numerics }, range.start === null ? null : (input as ResidualInput), (buffer) => {
-        const from = { ids, cache: past, keys, ...(buffer && { given: new Map([[given[0], buffer]]) }) };
+        const from = { ids, ...commands, cache: past, keys, ...(buffer && { given: new Map([[given[0], buffer]]) }) };
         return runWithWrites(this.runtime, request, from, writes);
       });
     const frame = await (past ? past.append(tokens.lengths, numerics, run) : run());
-    const cache = new ActivationCache(
-      this.runtime,
-      frame,
-      names.map((name) => this.value(name)),
-    );
+    const captured = names.map((name) => this.value(name));
+    return { cache: new ActivationCache(this.runtime, frame, captured), result, warnings: writes.warnings };
+  }
+
+  private async forward(
+    input: TokenInput | ResidualInput,
+    tokens: TokenBatch,
+    options: RunOptions | StopOptions,
+  ): Promise<(RunResult | StoppedResult) & { cache?: ActivationCache }> {
+    const { cache, result, ...submitted } = await this.submit(input, tokens, options);
     try {
       options.signal?.throwIfAborted();
-      const tensor = await this.readValue(result, frame.shape, frame.buffer(result));
-      const warnings = [...writes.warnings];
-      const outcome = range.stop === null ? { logits: tensor, warnings } : { residual: tensor, warnings };
+      const tensor = await this.readResult(cache, result);
+      const warnings = [...submitted.warnings];
+      const outcome = result === LOGITS ? { logits: tensor, warnings } : { residual: tensor, warnings };
       if (options.capture !== undefined) return { ...outcome, cache };
       cache.destroy();
       return outcome;
@@ -273,6 +284,11 @@ export class Model {
       cache.destroy();
       throw error;
     }
+  }
+
+  /** @internal Copies what a run ends with to the CPU. */
+  async readResult({ frame }: ActivationCache, result: string): Promise<Tensor> {
+    return this.readValue(result, frame.shape, frame.buffer(result));
   }
 
   /**

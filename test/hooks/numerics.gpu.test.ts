@@ -128,3 +128,18 @@ test('numerics that are none are refused', async () => {
   await expect(model.run([1], { numerics: exact })).rejects.toThrow(message);
   expect(() => model.plan({ pos: 1, numerics: exact })).toThrow(message);
 });
+
+test('reproducible generation chooses the same tokens with several steps in flight', async () => {
+  const model = await Model.load(tinyModel(TINY_CONFIGS.gpt2, 3), { device: await testDevice() });
+  const generated = async (inFlight: number) => {
+    const steps = [];
+    const options = { temperature: 2, maxNewTokens: 6, numerics: 'reproducible', inFlight } as const;
+    for await (const { rows, firstPos } of model.generate([[1, 2, 3, 4, 5], [1]], options))
+      steps.push({ rows, firstPos });
+    return steps;
+  };
+  const one = await generated(1);
+  expect(await generated(8)).toEqual(one);
+  expect(one.length).toBe(6);
+  model.destroy();
+});

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { checkSampling, chooseToken, philox, uniformAt } from '../../src/hooks/sampling.ts';
+import { checkSampling } from '../../src/hooks/sampling.ts';
+import { chooseToken } from '../../src/kernels/choose_token.ts';
+import { philox, uniformAt } from '../../src/kernels/philox.ts';
 
 test('Philox4x32-10 gives the known answers of Random123', () => {
   const hex = (words: number[]) => words.map((word) => word.toString(16).padStart(8, '0')).join(' ');

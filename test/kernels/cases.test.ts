@@ -52,8 +52,8 @@ const SOURCES = new Map(
   ]),
 );
 
-test('the table needs no more than 340 shaders, which bounds the time of its tests', () => {
-  expect(SOURCES.size).toBeLessThanOrEqual(340);
+test('the table needs no more than 350 shaders, which bounds the time of its tests', () => {
+  expect(SOURCES.size).toBeLessThanOrEqual(350);
 });
 
 /** What adapters may compute as badly as they like, or in another way on each. */

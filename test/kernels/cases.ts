@@ -24,6 +24,7 @@ import {
   presentBindings,
   type Variant,
 } from '../../src/kernels/kernel.ts';
+import { markToken } from '../../src/kernels/mark_token.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
 import { mean } from '../../src/kernels/mean.ts';
 import { neurons } from '../../src/kernels/neurons.ts';
@@ -35,6 +36,8 @@ import type { Arithmetic } from '../../src/kernels/prelude.ts';
 import { qkvProjection } from '../../src/kernels/qkv_projection.ts';
 import { residualStack } from '../../src/kernels/residual_stack.ts';
 import { rotary } from '../../src/kernels/rotary.ts';
+import { sample } from '../../src/kernels/sample.ts';
+import { CHOICE_FIELDS, SAMPLE_PARAMETERS } from '../../src/kernels/sample_parameters.ts';
 import { softCap } from '../../src/kernels/soft_cap.ts';
 import { CHUNK, SUMMARY, statistics } from '../../src/kernels/statistics.ts';
 import { tokenEmbedding } from '../../src/kernels/token_embedding.ts';
@@ -80,7 +83,7 @@ export function casesOf(
         Object.entries(dims)
           .filter(
             ([axis, size]) =>
-              !/_vec4$|^(one|fields|tiles|tile_words|row_stride|[kv]_first|[kv]_bias|qkv_biases|elements|map_length|operand_length|parameter_count)$/.test(
+              !/_vec4$|^(one|fields|parameter_fields|choice_fields|tiles|tile_words|row_stride|[kv]_first|[kv]_bias|qkv_biases|elements|map_length|operand_length|parameter_count)$/.test(
                 axis,
               ) && !(/^key/.test(axis) && size === dims.pos),
           )
@@ -800,6 +803,34 @@ const TOP_TOKENS = casesOf(topTokensKernel, [
   { ...topCase(2, 3, 65, 5), without: ['total'] },
 ]);
 
+/** Draws of eight kinds, one for each row of the batch; or the most probable token of each. */
+export const sampleCase = (batch: number, d_vocab_out: number, isGreedy = false): Draft => ({
+  dims: { batch, pos: 2, d_vocab_out, parameter_fields: SAMPLE_PARAMETERS, choice_fields: CHOICE_FIELDS },
+  options: { greedy: isGreedy },
+  without: isGreedy ? ['weights'] : [],
+  fillings: { logits: 'logits', parameters: 'draws of every kind', seen: 'flags' },
+});
+
+const SAMPLE = casesOf(sample, [
+  ...[2, 64, 65].map((d_vocab_out) => sampleCase(d_vocab_out === 64 ? 3 : 16, d_vocab_out)),
+  // More invocations.
+  sampleCase(7, 4161),
+  { ...sampleCase(7, 65), without: ['seen'] },
+  sampleCase(7, 65, true),
+  { ...sampleCase(7, 65, true), without: ['weights', 'seen'] },
+  ...hard('logits', sampleCase(14, 65), ['mean 1000', 'magnitude 1e4', 'zeros', 'one-hot rows', 'alternating']),
+  ...hard('logits', sampleCase(14, 65), ['from -110 to 110', 'every third masked']),
+  ...hard('logits', sampleCase(7, 65, true), ['all equal', 'huge, 3e38', 'every third masked']),
+]);
+
+export const markCase = (batch: number, d_vocab_out: number): Draft => ({
+  dims: { batch, pos: 2, d_vocab_out, parameter_fields: SAMPLE_PARAMETERS },
+  fillings: { token: `tokens: ${d_vocab_out}`, parameters: 'draws of every kind' },
+  isWritten: (index, { token }) => token[Math.floor(index / d_vocab_out)] === index % d_vocab_out,
+});
+
+const MARK_TOKEN = casesOf(markToken, [...[1, 3, 64, 65].map((batch, i) => markCase(batch, cycle([29, 65], i)))]);
+
 /** Every case, by the name of the file that holds its kernel. */
 export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   activation: ACTIVATION,
@@ -812,6 +843,7 @@ export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   cache_append: CACHE_APPEND,
   copy_heads: COPY_HEADS,
   head_projection: HEAD_PROJECTION,
+  mark_token: MARK_TOKEN,
   matmul: MATMUL,
   mean: MEAN,
   neurons: NEURONS,
@@ -822,6 +854,7 @@ export const CASES: Readonly<Record<string, readonly KernelCase[]>> = {
   qkv_projection: QKV_PROJECTION,
   residual_stack: RESIDUAL_STACK,
   rotary: ROTARY,
+  sample: SAMPLE,
   soft_cap: SOFT_CAP,
   statistics: STATISTICS,
   token_embedding: TOKEN_EMBEDDING,

@@ -37,7 +37,7 @@ export async function checkCase(kernelCase: KernelCase): Promise<number> {
       }
     }
     const axes = axesOf(binding, dims);
-    const got = asFloats(first[name]);
+    const got = binding.element === 'u32' ? first[name] : asFloats(first[name]);
     share = Math.max(share, compare({ what, axes, got, want: want[name], bound: bound[name] }));
   }
   return share;

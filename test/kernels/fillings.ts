@@ -1,8 +1,10 @@
 // What the inputs of a kernel's cases hold: tame numbers, and numbers that break kernels which are only right for tame ones.
 // All are float32 values (or u32), so that a reference gets exactly what the GPU gets.
 
+import type { SamplingOptions } from '../../src/kernels/choose_token.ts';
 import { axisMapLength, ROW_FIELDS } from '../../src/kernels/edit.ts';
 import { type Dims, MASKED } from '../../src/kernels/kernel.ts';
+import { SAMPLE_PARAMETERS, sampleParameters } from '../../src/kernels/sample_parameters.ts';
 import { normal } from '../random.ts';
 
 /** Where the elements go: rows of `stride`, of which the last `stride − used` are padding that no result may depend on. */
@@ -97,6 +99,28 @@ const KINDS: readonly ((random: () => number, column: number) => number)[] = [
   (random) => (random() < 0.5 ? 0 : normal(random)),
 ];
 
+/** Of the kernel `sample`: every filter by itself, all together, and a penalty whose products are infinite. */
+const DRAWS: readonly SamplingOptions[] = [
+  { temperature: 1 },
+  { temperature: 0.7, topK: 5 },
+  { temperature: 1.3, topP: 0.83 },
+  { temperature: 1, minP: 0.05, repetitionPenalty: 1.3 },
+  { temperature: 2, topK: 40, topP: 0.9, minP: 0.001, repetitionPenalty: 0.8 },
+  { temperature: 0.01 },
+  { temperature: 1000, topK: 33 },
+  { temperature: 1e30, repetitionPenalty: 1e-38 },
+];
+/** One of them for each row, from the last position. */
+const draws: Fill = ({ count, dims: { pos } }) => {
+  const words = Array.from({ length: count / SAMPLE_PARAMETERS }, (_, row) =>
+    Array.from(sampleParameters({ ...DRAWS[row % DRAWS.length], seed: 11 + row }, { at: pos - 1, step: row, row })),
+  );
+  return Uint32Array.from(words.flat());
+};
+
+/** Two in five are 1. */
+const flags: Fill = ({ count, random }) => Uint32Array.from({ length: count }, () => (random() < 0.4 ? 1 : 0));
+
 const FILLS = {
   normal: each(normal),
   'mean 1000': each((random) => 1000 + normal(random)),
@@ -140,6 +164,10 @@ const FILLS = {
     (index, size) => 1 + (index % size),
   ),
   ascending: each((_, column) => column - 1.5),
+  'draws of every kind': draws,
+  flags,
+  /** As models give them, with a few beside the rest. */
+  logits: each((random) => 3 * normal(random) + (random() < 0.02 ? 9 : -5)),
   'every third masked': each((random, column) => (column % 3 === 1 ? MASKED : normal(random))),
 } satisfies Record<string, Fill>;
 

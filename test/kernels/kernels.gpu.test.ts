@@ -25,7 +25,7 @@ afterAll(() => {
 });
 
 /** Kernels that only copy: their bounds are 0. */
-const EXACT = ['cache_append', 'copy_heads', 'position_embedding', 'token_embedding'];
+const EXACT = ['cache_append', 'copy_heads', 'mark_token', 'position_embedding', 'token_embedding'];
 
 test('bounds are no more than a hundred times the largest error', () => {
   for (const [name, { share, count }] of shares) {
@@ -60,6 +60,19 @@ describe('a wrong kernel fails', () => {
     [
       'top_tokens that takes the later of two equal logits',
       mutate(findCase('top_tokens', 'logits all equal'), ['best_ids[i] < id', 'best_ids[i] > id']),
+      'not within their bound',
+    ],
+    [
+      'sample that takes the later of two equal logits',
+      mutate(findCase('sample', 'greedy true', 'all equal'), ['order > best', 'order >= best']),
+      'not within their bound',
+    ],
+    [
+      'sample that takes a bin too early',
+      mutate(findCase('sample', 'd_vocab_out 65; greedy false'), [
+        'is_more(after, sought)',
+        'is_more(after, sought) || bin == 3u',
+      ]),
       'not within their bound',
     ],
     [

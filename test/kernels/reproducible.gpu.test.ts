@@ -20,7 +20,7 @@ const GUARDINGS = new Set<Guarding>([
 ]);
 
 /** Outputs of fewer words than this per row of inputs: what counts for them is what they read. */
-const READERS = ['mean', 'statistics', 'pattern_match'];
+const READERS = ['mark_token', 'mean', 'statistics', 'pattern_match'];
 
 /** Subnormal inputs count as 0: no kernel stores one, and weights are loaded without. */
 function normalInputs(kernelCase: EmulatedCase): Inputs {

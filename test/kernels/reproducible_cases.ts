@@ -12,6 +12,7 @@ import { type EditOp, edit } from '../../src/kernels/edit.ts';
 import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
 import type { Kernel } from '../../src/kernels/kernel.ts';
+import { markToken } from '../../src/kernels/mark_token.ts';
 import { matmul } from '../../src/kernels/matmul.ts';
 import { mean } from '../../src/kernels/mean.ts';
 import { neurons } from '../../src/kernels/neurons.ts';
@@ -22,6 +23,7 @@ import { positionEmbedding } from '../../src/kernels/position_embedding.ts';
 import { qkvProjection } from '../../src/kernels/qkv_projection.ts';
 import { residualStack } from '../../src/kernels/residual_stack.ts';
 import { rotary } from '../../src/kernels/rotary.ts';
+import { sample } from '../../src/kernels/sample.ts';
 import { softCap } from '../../src/kernels/soft_cap.ts';
 import { statistics } from '../../src/kernels/statistics.ts';
 import { tokenEmbedding } from '../../src/kernels/token_embedding.ts';
@@ -39,8 +41,10 @@ import {
   gatedCase,
   isAppended,
   type KernelCase,
+  markCase,
   neuronsCase,
   qkvCase,
+  sampleCase,
   stackCase,
   statisticsCase,
   vec4,
@@ -182,6 +186,7 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
     matmulDraft(2, 200, 192, 128),
     { ...matmulDraft(3, 100, 64, 129), given: ['residual'], fillings: { x: HARD, W: HARD, residual: HARD } },
   ]),
+  mark_token: emulated(markToken, [markCase(9000, 3)]),
   mean: emulated(mean, [{ dims: { batch: 40, pos: 129, columns: 2560 }, fillings: { x: HARD } }]),
   neurons: emulated(neurons, [
     { ...neuronsCase([3, 100], 65, 129, 'gelu_new'), fillings: { x: HARD, W: HARD } },
@@ -252,6 +257,11 @@ export const REPRODUCIBLE_CASES: Readonly<Record<string, readonly EmulatedCase[]
   rotary: emulated(rotary, [
     { dims: { batch: 2, pos: 400, n_heads: 4, d_head: 32, n_ctx: 410, half: 4 }, fillings: ROTATED },
     { dims: { batch: 3, pos: 2, n_heads: 2, d_head: 8, n_ctx: 9, half: 4 }, fillings: { ...ROTATED, ...EARLIER } },
+  ]),
+  sample: emulated(sample, [
+    { ...sampleCase(70, 1200), fillings: { ...sampleCase(70, 1200).fillings, logits: HARD } },
+    { ...sampleCase(14, 2500), without: ['seen'] },
+    { ...sampleCase(7, 4161, true), fillings: { ...sampleCase(7, 4161).fillings, logits: HARD } },
   ]),
   soft_cap: emulated(softCap, [
     { dims: { batch: 1, pos: 800, d_vocab_out: 129 }, options: { cap: 30 }, fillings: { x: HARD } },

@@ -1,12 +1,12 @@
 // Stochastic rounding: every product and sum goes up or down by chance, so that it is right on average. Repeated with other seeds, a pass
 // shows how far rounding errors can carry each value, without assuming how they add up.
 // Source: Croci, Fasi, Higham, Mary, Mikaitis 2022, "Stochastic rounding: implementation, error analysis and applications".
-import { philox } from '../../hooks/sampling.ts';
+import { philox } from '../../kernels/philox.ts';
 import { type Arithmetic, bitsOf, fromBits, inBlocks } from './arithmetic.ts';
 
 const SMALLEST_NORMAL = 2 ** -126;
 
-/** Tells these numbers from those that choose tokens (hooks/sampling.ts), which are drawn from the same generator. */
+/** Tells these numbers from those that choose tokens (kernels/sample.ts), which are drawn from the same generator. */
 const STREAM = 1;
 
 /**

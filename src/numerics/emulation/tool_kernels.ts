@@ -4,6 +4,7 @@ import { roundTo } from '../../kernels/formats.ts';
 import { type Arithmetic, BLOCK, bitsOf, fromBits, MASKED, stored } from './arithmetic.ts';
 import { type EmulatedKernel, floats, integers, optional, Sums } from './emulated_kernel.ts';
 import { divide, exponential } from './functions.ts';
+import { sample } from './sample.ts';
 
 const mean: EmulatedKernel = (inputs, { batch, pos, columns }, _, arithmetic) => {
   const x = floats(inputs, 'x');
@@ -138,6 +139,14 @@ const topTokens: EmulatedKernel = (inputs, { batch, pos, d_vocab_out, k }, _, ar
   return { top, total };
 };
 
+const markToken: EmulatedKernel = (inputs, { batch, d_vocab_out }) => {
+  const seen = new Uint32Array(batch * d_vocab_out);
+  integers(inputs, 'token').forEach((id, row) => {
+    seen[row * d_vocab_out + id] = 1;
+  });
+  return { seen: new Float32Array(seen.buffer) };
+};
+
 /** By the name of the kernel. */
 export const TOOL_KERNELS: Readonly<Record<string, EmulatedKernel>> = {
   mean,
@@ -145,6 +154,8 @@ export const TOOL_KERNELS: Readonly<Record<string, EmulatedKernel>> = {
   residual_stack: residualStack,
   pattern_match: patternMatch,
   top_tokens: topTokens,
+  sample,
+  mark_token: markToken,
 };
 
 /** Words of a map's part for each row, before the axes' own (kernels/edit.ts). */
