@@ -62,7 +62,7 @@ async function prepareKernel(
   const { dims, options } = variant;
   const { batch, pos, keys, key_stride } = dims;
   const uniforms = create(32, UNIFORM | COPY_DST);
-  device.queue.writeBuffer(uniforms, 0, runUniforms({ batch, pos, keys, key_stride }));
+  device.queue.writeBuffer(uniforms, 0, runUniforms({ batch, pos, keys, key_stride, outputs: pos }));
   const inputs = new Map<string, GPUBuffer>();
   for (const [name, values] of Object.entries(data)) {
     const buffer = create(values.byteLength, STORAGE | COPY_DST);

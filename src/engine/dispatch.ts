@@ -59,8 +59,8 @@ export class PreparedKernel {
   encode(encoder: GPUCommandEncoder, buffers: Buffers, sizes: { readonly pos?: number } = {}): void {
     const { kernel, memory } = this;
     const dims: Dims = { ...this.variant.dims, ...sizes };
-    const { batch, pos, keys = pos, key_stride = pos } = dims;
-    memory.device.queue.writeBuffer(this.uniforms, 0, runUniforms({ batch, pos, keys, key_stride }));
+    const { batch, pos, keys = pos, key_stride = pos, outputs = pos } = dims;
+    memory.device.queue.writeBuffer(this.uniforms, 0, runUniforms({ batch, pos, keys, key_stride, outputs }));
     const pass = encoder.beginComputePass({ label: kernel.name });
     pass.setPipeline(this.pipeline.pipeline);
     pass.setBindGroup(0, this.group(presentBindings(kernel, this.variant).map(({ name }) => buffers[name])));

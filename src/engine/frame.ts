@@ -43,6 +43,8 @@ export interface RunInput {
   readonly edits?: readonly EditData[];
   /** Where keys and values of earlier runs are and new ones go; of the capacity that the plan was made for. */
   readonly cache?: KeyValueCache;
+  /** New positions of each row that are no padding; all of them if absent. */
+  readonly lengths?: readonly number[];
   /** Positions that this run looks at; at most the plan's. */
   readonly keys?: number;
   /** Adds commands behind the run's own: what the next run needs of this one's values. */
@@ -125,11 +127,12 @@ export class Frame {
   private bind(cache: KeyValueCache | undefined): void {
     const { weights, memory } = this;
     if (this.bindGroups && this.cache === cache) return;
-    const { tokens, firstPos, uniforms, edits, scratch } = this.workspace.buffers;
+    const { tokens, firstPos, lastPos, uniforms, edits, scratch } = this.workspace.buffers;
     const bufferOf = (resource: Resource): GPUBuffer | GPUBufferBinding | undefined => {
       if (resource.kind === 'tokens') return tokens;
       if (resource.kind === 'scratch') return scratch;
       if (resource.kind === 'first_pos') return firstPos;
+      if (resource.kind === 'last_pos') return lastPos;
       if (resource.kind === 'cache') return cache?.buffer(resource.value);
       if (resource.kind === 'slot') return this.slot(resource.slot);
       if (resource.kind === 'edit') return edits[resource.write]?.[resource.part];
@@ -165,13 +168,16 @@ export class Frame {
   }
 
   /** Writes what comes from the CPU. */
-  private fill({ ids, edits = [], cache, keys }: RunInput): void {
+  private fill({ ids, edits = [], cache, keys, lengths }: RunInput): void {
     const { plan } = this;
     const inputs = this.workspace.buffers;
     const { queue } = this.memory.device;
-    this.shape = { batch: plan.batch, pos: plan.pos, keys: keys ?? plan.pos };
+    const { batch, pos, outputs } = plan;
+    this.shape = { batch, pos, keys: keys ?? pos, outputs };
     if (ids instanceof Uint32Array) queue.writeBuffer(inputs.tokens, 0, ids);
     queue.writeBuffer(inputs.firstPos, 0, Uint32Array.from(cache?.lengths ?? Array(plan.batch).fill(0)));
+    const lastPos = lengths?.map((length) => Math.max(length - 1, 0)) ?? Array(batch).fill(pos - 1);
+    queue.writeBuffer(inputs.lastPos, 0, Uint32Array.from(lastPos));
     queue.writeBuffer(inputs.uniforms, 0, runUniforms({ ...this.shape, key_stride: cache?.capacity ?? plan.pos }));
     edits.forEach((edit, i) => {
       const buffers = inputs.edits[i];

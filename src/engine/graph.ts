@@ -32,8 +32,11 @@ import { unembed } from '../kernels/unembed.ts';
 import type { ModelConfig, NormalizationType } from './config.ts';
 import { GraphBuilder, type Part } from './graph_builder.ts';
 
-/** Sizes that each run chooses: rows, new positions, and positions that can be looked at (those in a key-value cache too). */
-export type RunAxis = 'batch' | 'pos' | 'keys';
+/**
+ * Sizes that each run chooses: rows, new positions, positions that can be looked at (those in a key-value cache too), and positions of
+ * which logits are computed: all new ones, or the last of each row.
+ */
+export type RunAxis = 'batch' | 'pos' | 'keys' | 'outputs';
 
 /** One axis of a value. */
 export interface Axis {
@@ -90,8 +93,11 @@ export const TOKENS = 'tokens';
 /** How many positions of each row are already in the key-value cache, u32 [batch]; zeros without one. */
 export const FIRST_POS = 'first_pos';
 
+/** The last new position of each row that is no padding, u32 [batch]: whose logits are computed where only those are wanted. */
+export const LAST_POS = 'last_pos';
+
 /** What comes with every run and is no value. */
-export const RUN_INPUTS: readonly string[] = [TOKENS, FIRST_POS];
+export const RUN_INPUTS: readonly string[] = [TOKENS, FIRST_POS, LAST_POS];
 
 /** The last value: what `run` returns. */
 export const LOGITS = 'logits';
@@ -371,7 +377,7 @@ export function buildGraph(config: ModelConfig, hasWeight: (name: string) => boo
   }
   const normed = normalize('ln_final', config.finalNormalizationType, stream);
   const unembedIn = g.alias('unembed.hook_in', normed, 'what the unembedding reads');
-  const vocabAxes: Axis[] = [BATCH, POS, { name: 'd_vocab_out', size: config.dVocabOut }];
+  const vocabAxes: Axis[] = [BATCH, { name: 'pos', size: 'outputs' }, { name: 'd_vocab_out', size: config.dVocabOut }];
   const unembedOut = g.value('unembed.hook_out', { axes: vocabAxes, description: 'logits before the soft cap' });
   g.operation(unembed, {
     dims: {

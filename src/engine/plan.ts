@@ -15,7 +15,7 @@ import {
 } from '../kernels/kernel.ts';
 import type { Arithmetic, Guarding, Numerics } from '../kernels/prelude.ts';
 import { fuse } from './fusion.ts';
-import { FIRST_POS, type Graph, type GraphValue, type Operation, type RunAxis, TOKENS } from './graph.ts';
+import { FIRST_POS, type Graph, type GraphValue, LAST_POS, type Operation, type RunAxis, TOKENS } from './graph.ts';
 import {
   type BufferName,
   bufferOf,
@@ -53,6 +53,8 @@ export interface PlanRequest {
   readonly capture: readonly string[];
   /** Values that the caller brings instead of having them computed: what only they depend on does not run. */
   readonly given?: readonly string[];
+  /** Positions of which logits are computed: all (if absent), or the last of each row. */
+  readonly logits?: 'all' | 'last';
   /** Edits; those of one value apply in this order. */
   readonly writes?: readonly PlannedWrite[];
   /** With a key-value cache: its capacity in positions, and the most positions that this plan's runs look at. */
@@ -66,6 +68,7 @@ export type EditPart = 'map' | 'operand' | 'parameters';
 export type Resource =
   | { readonly kind: 'tokens' }
   | { readonly kind: 'first_pos' }
+  | { readonly kind: 'last_pos' }
   /** Keys or values of the run's key-value cache, by the name of the value that is appended. */
   | { readonly kind: 'cache'; readonly value: string }
   | { readonly kind: 'slot'; readonly slot: number }
@@ -109,6 +112,8 @@ export interface Plan {
   readonly pos: number;
   /** The most positions that its runs look at: `pos` without a key-value cache. */
   readonly keys: number;
+  /** Positions of each row of which logits are computed: `pos`, or 1. */
+  readonly outputs: number;
   readonly steps: readonly Step[];
   /** Size of every buffer of the run, in bytes: first those of captured and given values, then the transient ones. */
   readonly slots: readonly number[];
@@ -163,16 +168,19 @@ export function compile(
 ): Plan {
   const writes = request.writes ?? [];
   const { batch, pos, cached } = request;
-  const run: RunShape = { batch, pos, keys: cached?.keys ?? pos };
+  const lastOnly = request.logits === 'last';
+  const run: RunShape = { batch, pos, keys: cached?.keys ?? pos, outputs: lastOnly ? 1 : pos };
   const isWritten = (name: string) => writes.some((write) => write.name === name);
   const buffer = (name: string) => bufferOf(graph, name, isWritten);
   const kept = new Set([...request.capture, ...(request.given ?? [])].map(buffer));
   const tasks = lower(
     graph,
     writes.map(({ name }) => name),
-    cached !== undefined,
+    { cached: cached !== undefined, lastOnly },
   );
-  const wanted = new Set(request.capture.map(buffer));
+  // What runs after this one will read in the cache is wanted, whatever this one's values are for.
+  const appended = tasks.flatMap(({ outputs }) => Object.values(outputs).filter(isCacheBuffer));
+  const wanted = new Set([...request.capture.map(buffer), ...appended]);
   const given = new Set((request.given ?? []).map(buffer));
   const fused = fuse(select(tasks, wanted, given).live, kept, { ...limits, config: graph.config, weights, run });
   const { live, stored } = select(fused, wanted, given);
@@ -329,6 +337,7 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
       const buffer = inputs[name] ?? outputs[name];
       if (buffer === TOKENS) return { kind: 'tokens' };
       if (buffer === FIRST_POS) return { kind: 'first_pos' };
+      if (buffer === LAST_POS) return { kind: 'last_pos' };
       if (isCacheBuffer(buffer)) return { kind: 'cache', value: valueOfBuffer(buffer) };
       return { kind: 'slot', slot: environment.slot(buffer) };
     });
@@ -354,7 +363,11 @@ function editStep({ value, inputs, outputs, write }: EditTask, environment: Envi
   const [from, to] = [environment.slot(inputs.value), environment.slot(outputs.out)];
   if (op === 'javascript') return { kind: 'pause', label, write, value: value.name, from, to };
   const shape = valueShape(value, environment.run);
-  const axes = value.axes.map(({ name, size }) => ({ name: identifier(name), size }));
+  // Logits that are written are those of all positions.
+  const axes = value.axes.map(({ name, size }) => ({
+    name: identifier(name),
+    size: size === 'outputs' ? 'pos' : size,
+  }));
   const variant: Variant = {
     dims: { ...environment.run, elements: shape.reduce((a, b) => a * b, 1) },
     options: { masked: value.masked },

@@ -318,6 +318,6 @@ function rowsOf(data: Float32Array<ArrayBuffer>, { rowStride }: WeightLayout, { 
   return data.subarray(firstRow * rowStride, (firstRow + rowCount) * rowStride);
 }
 
-function planKey({ numerics, batch, pos, capture, given, writes, cached }: PlanRequest): string {
-  return JSON.stringify([numerics, batch, pos, capture, given, writes, cached]);
+function planKey({ numerics, batch, pos, logits, capture, given, writes, cached }: PlanRequest): string {
+  return JSON.stringify([numerics, batch, pos, logits, capture, given, writes, cached]);
 }

@@ -5,7 +5,8 @@
 // latter. An operation that computes a chain of values (scale, normalized, out) is cut after each written one: the next part is
 // the same kernel with that value given. An alias that is written becomes a value of its own.
 import { cacheAppend } from '../kernels/cache_append.ts';
-import { FIRST_POS, type Graph, type GraphValue, type Operation, RUN_INPUTS } from './graph.ts';
+import { unembed } from '../kernels/unembed.ts';
+import { FIRST_POS, type Graph, type GraphValue, LAST_POS, type Operation, RUN_INPUTS } from './graph.ts';
 
 /** Buffers have the name of the value that they hold; what a value was before its edits has a suffix. */
 export type BufferName = string;
@@ -48,9 +49,14 @@ export function isCacheBuffer(buffer: BufferName): boolean {
 /**
  * Every task of a forward pass with these writes, in execution order.
  * @param writes names of written values, in the order in which edits of one value apply
- * @param cached whether keys and values go through a key-value cache: new ones are appended, and attention reads all
+ * @param run `cached`: keys and values go through a key-value cache: new ones are appended, and attention reads all. `lastOnly`:
+ * logits of the last position of each row alone
  */
-export function lower(graph: Graph, writes: readonly string[], cached = false): Task[] {
+export function lower(
+  graph: Graph,
+  writes: readonly string[],
+  { cached = false, lastOnly = false }: { readonly cached?: boolean; readonly lastOnly?: boolean } = {},
+): Task[] {
   const isWritten = (name: string) => writes.includes(name);
   const read = (name: string) => (RUN_INPUTS.includes(name) ? name : bufferOf(graph, name, isWritten));
   const tasks: Task[] = [];
@@ -68,6 +74,7 @@ export function lower(graph: Graph, writes: readonly string[], cached = false): 
   for (const usual of graph.operations) {
     const operation = usual.instead?.written.some(isWritten) ? usual.instead.operation : usual;
     const inputs = Object.fromEntries(Object.entries(operation.inputs).map(([binding, name]) => [binding, read(name)]));
+    if (lastOnly && operation.kernel === unembed) inputs.last_pos = LAST_POS;
     if (cached && operation.cached) {
       const x = inputs[operation.cached];
       tasks.push(append(operation, x));

@@ -10,6 +10,7 @@ interface Buffers {
   readonly edits: readonly (Readonly<Record<EditPart, GPUBuffer>> | null)[];
   readonly tokens: GPUBuffer;
   readonly firstPos: GPUBuffer;
+  readonly lastPos: GPUBuffer;
   readonly uniforms: GPUBuffer;
   readonly scratch: GPUBuffer | undefined;
 }
@@ -53,6 +54,7 @@ export class Workspace {
       ),
       tokens: create('tokens', 4 * plan.batch * plan.pos),
       firstPos: create('first_pos', 4 * plan.batch),
+      lastPos: create('last_pos', 4 * plan.batch),
       scratch: plan.scratch > 0 ? create('scratch', plan.scratch) : undefined,
       uniforms: keep(memory.create('run', 32, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)),
     };

@@ -73,7 +73,7 @@ export class CopyRunner {
     const { batch: count, pos } = this.prompt;
     const groups = copies.map((hooks, i) => ({ hooks, rows: { first: i * count, count } }));
     const select = (where: HookNames) => selectHooks(this.graph, where);
-    return planWrites(this.graph, groups, { batch: copies.length * count, pos, keys: pos }, select);
+    return planWrites(this.graph, groups, { batch: copies.length * count, pos, keys: pos, outputs: pos }, select);
   }
 
   private request(writes: Writes, copies: number, start: Start): PassRequest {
@@ -109,13 +109,13 @@ export class CopyRunner {
     const { batch, pos } = this.prompt;
     const { planned } = this.writes([hooks]);
     const bytesOf = (value: GraphValue) =>
-      4 * valueShape(value, { batch, pos, keys: pos }).reduce((size, length) => size * length, 1);
+      4 * valueShape(value, { batch, pos, keys: pos, outputs: pos }).reduce((size, length) => size * length, 1);
     const sizes = [...this.graph.values.values()].map(bytesOf);
     // An edit's own buffers, and what the value was before it.
     const edits = planned.flatMap(({ name, operandElements, maps }) => {
       const value = this.graph.values.get(name);
       if (!value) return [];
-      const [rows, ...shape] = valueShape(value, { batch, pos, keys: pos });
+      const [rows, ...shape] = valueShape(value, { batch, pos, keys: pos, outputs: pos });
       return [bytesOf(value), 4 * operandElements, 4 * (rows * ROW_FIELDS + maps * axisMapLength(shape))];
     });
     const total = [...sizes, ...edits].reduce((a, b) => a + b, 0);

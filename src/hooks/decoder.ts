@@ -156,16 +156,20 @@ export class Decoder {
       model.config,
     );
     const tokens = { ...batch, lengths: ids.map(({ length }) => length) };
-    const draws = at.map((pos, row) => ({ at: pos, step, row }));
+    // Of a prompt's piece in which no row ends only keys and values are wanted.
+    const isDrawn = at.some((pos) => pos !== NOBODY);
+    const wanted = options.returnLogits ? 'all' : isDrawn ? 'last' : 'none';
     const { cache } = await model.submit(
       [],
       tokens,
-      { ...options, keyValueCache },
+      { ...options, keyValueCache, logits: wanted },
       {
         ...(step > 0 && { ids: sampler.tokens }),
         afterwards: (encoder, frame) => {
-          const logits = { buffer: frame.buffer(LOGITS), pos: frame.shape.pos };
-          if (at.some((pos) => pos !== NOBODY)) sampler.encode(encoder, logits, draws, choices);
+          if (!isDrawn) return;
+          const pos = frame.shape.outputs;
+          const draws = at.map((last, row) => ({ at: pos === 1 && last !== NOBODY ? 0 : last, step, row }));
+          sampler.encode(encoder, { buffer: frame.buffer(LOGITS), pos }, draws, choices);
         },
       },
     );

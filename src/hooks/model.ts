@@ -39,7 +39,7 @@ import { planWrites, runWithWrites } from './writes.ts';
 export interface RunResult {
   /** What a reader of the numbers should know, one sentence each: NaN that an intervention wrote. */
   readonly warnings: readonly string[];
-  /** Scores of the next token after every position, [batch, pos, d_vocab_out]. */
+  /** Scores of the next token after every position, [batch, pos, d_vocab_out]; with `logits: 'last'` pos is 1. */
   readonly logits: Tensor;
 }
 
@@ -57,6 +57,11 @@ export interface RunOptions extends TokenizeOptions {
   readonly keyValueCache?: KeyValueCache;
   /** Values to keep on the GPU; the result then has a `cache`. */
   readonly capture?: HookNames;
+  /**
+   * Of which positions logits are computed and copied: `'all'` (if absent), the `'last'` of each row, or `'none'`: then nothing behind
+   * the last value that is captured, written or kept in a key-value cache runs. No bit of what there is changes.
+   */
+  readonly logits?: 'all' | 'last' | 'none';
   /** Begin with this block (negative: from the end). The input is then the residual stream before it, not tokens. */
   readonly startAtLayer?: number;
   readonly stopAtLayer?: undefined;
@@ -64,10 +69,13 @@ export interface RunOptions extends TokenizeOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface StopOptions extends Omit<RunOptions, 'stopAtLayer'> {
+export interface StopOptions extends Omit<RunOptions, 'stopAtLayer' | 'logits'> {
   /** End before this block (negative: from the end; `n_layers`: before the final norm). There are no logits then. */
   readonly stopAtLayer: number;
 }
+
+/** Options of a run that is for its captures, its hooks or its key-value cache alone. */
+export type RunWithoutLogitsOptions = RunOptions & { readonly logits: 'none' };
 
 /** What a run gives that ends before a block. */
 export interface StoppedResult extends Omit<RunResult, 'logits'> {
@@ -205,6 +213,11 @@ export class Model {
    */
   async run(
     input: TokenInput | ResidualInput,
+    options: RunWithoutLogitsOptions & { readonly capture: HookNames },
+  ): Promise<Omit<RunWithCacheResult, 'logits'>>;
+  async run(input: TokenInput | ResidualInput, options: RunWithoutLogitsOptions): Promise<Omit<RunResult, 'logits'>>;
+  async run(
+    input: TokenInput | ResidualInput,
     options: StopOptions & { readonly capture: HookNames },
   ): Promise<StoppedResult & { readonly cache: ActivationCache }>;
   async run(input: TokenInput | ResidualInput, options: StopOptions): Promise<StoppedResult>;
@@ -213,11 +226,9 @@ export class Model {
     options: RunOptions & { readonly capture: HookNames },
   ): Promise<RunWithCacheResult>;
   async run(input: TokenInput | ResidualInput, options?: RunOptions): Promise<RunResult>;
-  async run(
-    input: TokenInput | ResidualInput,
-    options: RunOptions | StopOptions = {},
-  ): Promise<(RunResult | StoppedResult) & { cache?: ActivationCache }> {
+  async run(input: TokenInput | ResidualInput, options: RunOptions | StopOptions = {}): Promise<AnyResult> {
     const range = layerRange(this.config, options);
+    checkLogits(options);
     if (options.keyValueCache && (range.start !== null || range.stop !== null)) {
       throw new Error('run: a key-value cache needs every block; it cannot be used with startAtLayer or stopAtLayer.');
     }
@@ -234,7 +245,7 @@ export class Model {
     tokens: TokenBatch,
     options: RunOptions | StopOptions,
     commands: Partial<Pick<RunInput, 'ids' | 'afterwards'>> = {},
-  ): Promise<{ readonly cache: ActivationCache; readonly result: string; readonly warnings: ReadonlySet<string> }> {
+  ): Promise<Submitted> {
     const range = layerRange(this.config, options);
     const { batch, pos, ids } = tokens;
     const past = options.keyValueCache;
@@ -243,22 +254,36 @@ export class Model {
     const text = past && { firstPos: past.lengths, nCtx: this.config.nCtx };
     const names = options.capture === undefined ? [] : this.computed(options.capture, range);
     const select = (where: HookNames) => this.computed(where, range);
-    const writes = planWrites(this.graph, [{ hooks: options.hooks ?? [] }], { batch, pos, keys, text }, select);
-    const result = range.stop === null ? LOGITS : streamOutOf(range.stop);
+    const sizes = { batch, pos, keys, outputs: pos, text };
+    const writes = planWrites(this.graph, [{ hooks: options.hooks ?? [] }], sizes, select);
     const isWritten = (written: string) => writes.planned.some(({ name }) => name === written);
+    const which = 'logits' in options ? (options.logits ?? 'all') : 'all';
+    const result = which === 'none' ? null : range.stop === null ? LOGITS : streamOutOf(range.stop);
+    // Where somebody looks at the logits of all positions, or writes them, all are computed.
+    const lastOnly = which === 'last' && pos > 1 && !OF_LOGITS.some((name) => names.includes(name) || isWritten(name));
     const given = range.start === null ? [] : [givenBuffer(this.graph, range.start, isWritten)];
+    const ends = result === null ? writes.planned.map(({ name }) => name) : [result];
     const request = {
       numerics,
       batch,
       pos,
-      capture: [...new Set([...names, result])],
+      ...(lastOnly && { logits: 'last' as const }),
+      capture: [...new Set([...names, ...ends])],
       ...(given.length > 0 && { given }),
       ...(past && { cached: { capacity: past.capacity, keys: Math.min(past.capacity, keysStep(keys)) } }),
     };
     const { memory } = this.runtime;
     const run = () =>
       withResidual({ memory, numerics }, range.start === null ? null : (input as ResidualInput), (buffer) => {
-        const from = { ids, ...commands, cache: past, keys, ...(buffer && { given: new Map([[given[0], buffer]]) }) };
+        const { lengths } = tokens;
+        const from = {
+          ids,
+          lengths,
+          ...commands,
+          cache: past,
+          keys,
+          ...(buffer && { given: new Map([[given[0], buffer]]) }),
+        };
         return runWithWrites(this.runtime, request, from, writes);
       });
     const frame = await (past ? past.append(tokens.lengths, numerics, run) : run());
@@ -270,13 +295,17 @@ export class Model {
     input: TokenInput | ResidualInput,
     tokens: TokenBatch,
     options: RunOptions | StopOptions,
-  ): Promise<(RunResult | StoppedResult) & { cache?: ActivationCache }> {
+  ): Promise<AnyResult> {
     const { cache, result, ...submitted } = await this.submit(input, tokens, options);
     try {
       options.signal?.throwIfAborted();
-      const tensor = await this.readResult(cache, result);
+      const tensor = result && (await this.readResult(cache, result));
       const warnings = [...submitted.warnings];
-      const outcome = result === LOGITS ? { logits: tensor, warnings } : { residual: tensor, warnings };
+      const outcome: AnyResult = {
+        warnings,
+        ...(tensor && result !== LOGITS && { residual: tensor }),
+        ...(tensor && result === LOGITS && { logits: wantedLogits(tensor, tokens, options) }),
+      };
       if (options.capture !== undefined) return { ...outcome, cache };
       cache.destroy();
       return outcome;
@@ -412,12 +441,19 @@ export class Model {
   }
 
   /** The dispatches and buffers of a run, as data: what would run, and on how much memory. Runs nothing. */
-  plan(request: { batch?: number; pos: number; names?: HookNames; numerics?: Numerics }): Plan {
+  plan(request: {
+    batch?: number;
+    pos: number;
+    names?: HookNames;
+    numerics?: Numerics;
+    logits?: 'all' | 'last';
+  }): Plan {
     const names = request.names === undefined ? [] : selectHooks(this.graph, request.names);
     return this.runtime.plan({
       numerics: checkNumerics(request.numerics ?? this.numerics),
       batch: request.batch ?? 1,
       pos: request.pos,
+      ...(request.logits === 'last' && request.pos > 1 && { logits: 'last' as const }),
       capture: [...new Set([...names, LOGITS])],
     });
   }
@@ -443,6 +479,46 @@ export class Model {
 
   [Symbol.dispose](): void {
     this.destroy();
+  }
+}
+
+/** What `run` gives, whatever was asked for. */
+type AnyResult = Pick<RunResult, 'warnings'> & { logits?: Tensor; residual?: Tensor; cache?: ActivationCache };
+
+/** What has been submitted: the caller's cache, the value that the run ends with (null: none), and what there is to say. */
+interface Submitted {
+  readonly cache: ActivationCache;
+  readonly result: string | null;
+  readonly warnings: ReadonlySet<string>;
+}
+
+/** Values that hold logits. */
+const OF_LOGITS = [LOGITS, 'unembed.hook_out'];
+
+/** The logits that were asked for: of the last position of each row where all had to be computed. */
+function wantedLogits(logits: Tensor, { lengths }: TokenBatch, options: RunOptions | StopOptions): Tensor {
+  const [batch, pos, width] = logits.shape;
+  if (!('logits' in options) || options.logits !== 'last' || pos === 1) return logits;
+  const data = new Float32Array(batch * width);
+  lengths.forEach((length, row) => {
+    const from = (row * pos + Math.max(length - 1, 0)) * width;
+    data.set(logits.data.subarray(from, from + width), row * width);
+  });
+  return { ...logits, data, shape: [batch, 1, width] };
+}
+
+/** @throws Error for logits that there are not, or a run that would compute nothing */
+function checkLogits(options: RunOptions | StopOptions): void {
+  const { logits, capture, hooks = [], keyValueCache } = options as RunOptions;
+  if (logits === undefined) return;
+  if (!['all', 'last', 'none'].includes(logits)) {
+    throw new Error(`run: logits is 'all', 'last' or 'none', got ${JSON.stringify(logits)}.`);
+  }
+  if ('stopAtLayer' in options && options.stopAtLayer !== undefined) {
+    throw new Error('run: with stopAtLayer there are no logits; leave the option logits out.');
+  }
+  if (logits === 'none' && capture === undefined && hooks.length === 0 && !keyValueCache) {
+    throw new Error("run: with logits 'none' and no capture, hook or key-value cache nothing would be computed.");
   }
 }
 

@@ -105,13 +105,13 @@ export const U = 2 ** -24;
 
 /**
  * Axes that each run chooses: rows, new positions per row, positions that can be looked at (`keys`: those in a key-value cache
- * and the new ones), and rows of keys from one row of the batch to the next (`key_stride`: the cache's capacity). Without a
- * cache the last two are `pos`.
+ * and the new ones), rows of keys from one row of the batch to the next (`key_stride`: the cache's capacity), and positions of which
+ * logits are computed (`outputs`: all new ones, or one). Without a cache `keys` and `key_stride` are `pos`.
  */
-export const RUN_AXES = ['batch', 'pos', 'keys', 'key_stride'] as const;
+export const RUN_AXES = ['batch', 'pos', 'keys', 'key_stride', 'outputs'] as const;
 
 /** Uniforms of a run, the same for all of its dispatches: 32 bytes. `zero` is 0: what no compiler can know. */
-export const RUN_UNIFORMS = [...RUN_AXES, 'zero', 'reserved_0', 'reserved_1', 'reserved_2'] as const;
+export const RUN_UNIFORMS = [...RUN_AXES, 'zero', 'reserved_0', 'reserved_1'] as const;
 
 /** The contents of the uniform buffer. */
 export function runUniforms(run: Readonly<Record<(typeof RUN_AXES)[number], number>>): Uint32Array<ArrayBuffer> {

@@ -10,8 +10,8 @@ const WORKGROUP = 64;
 export const softCap: Kernel = {
   name: 'soft_cap',
   bindings: () => [
-    { name: 'x', role: 'input', shape: ['batch', 'pos', 'd_vocab_out'], element: 'f32' },
-    { name: 'out', role: 'output', shape: ['batch', 'pos', 'd_vocab_out'], element: 'f32' },
+    { name: 'x', role: 'input', shape: ['batch', 'outputs', 'd_vocab_out'], element: 'f32' },
+    { name: 'out', role: 'output', shape: ['batch', 'outputs', 'd_vocab_out'], element: 'f32' },
   ],
   functions: () => [divide, hyperbolicTangent],
   wgsl: ({ options }) => wgsl`
@@ -21,11 +21,11 @@ ${LINEAR_INDEX}
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
         @builtin(local_invocation_index) local: u32) {
   let i = linear_index(workgroup, workgroups, local, ${WORKGROUP}u);
-  if (i >= run.batch * run.pos * d_vocab_out) { return; }
+  if (i >= run.batch * run.outputs * d_vocab_out) { return; }
   out[i] = stored(cap * hyperbolic_tangent(divide(x[i], cap)));
 }
 `,
-  workgroups: ({ batch, pos, d_vocab_out }) => linearWorkgroups(batch * pos * d_vocab_out, WORKGROUP),
+  workgroups: ({ batch, outputs, d_vocab_out }) => linearWorkgroups(batch * outputs * d_vocab_out, WORKGROUP),
   reference: ({ x }, _, { cap }) => ({ out: x.map((v) => Number(cap) * Math.tanh(v / Number(cap))) }),
   // Relatively: tanh's condition is at most 1, so the division's ULPs and tanh's add up; the product and the cap's own rounding
   // (twice, it divides too) a half each. A quotient below 2⁻¹²⁶ may be 0, which the cap multiplies, and so may the product.

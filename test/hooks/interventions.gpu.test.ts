@@ -306,7 +306,7 @@ describe('several interventions', () => {
       (vector, batch): HookEntry => [RESID, add(vector, { scale: batch + 1, batch, pos: batch })],
     );
     const graph = buildGraph(model.config, () => true);
-    const shape = { batch: 3, pos: 5, keys: 5 };
+    const shape = { batch: 3, pos: 5, keys: 5, outputs: 5 };
     const planned = (entries: readonly HookEntry[]) =>
       planWrites(graph, [{ hooks: entries }], shape, (where) => selectHooks(graph, where)).planned.length;
     expect(planned(hooks)).toBe(1);

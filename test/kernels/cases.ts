@@ -64,7 +64,7 @@ export type Draft = Partial<Pick<KernelCase, 'fillings' | 'isWritten'>> & {
   readonly options?: Options;
   /** Bindings that the variant does not have. */
   readonly without?: readonly string[];
-  /** `given_…` inputs that it has, and the `residual`. */
+  /** `given_…` inputs that it has, the `residual` and `last_pos`. */
   readonly given?: readonly string[];
 };
 
@@ -77,7 +77,8 @@ export function casesOf(
 ): KernelCase[] {
   return drafts.map(
     ({ options = {}, without = [], given = [], fillings = {}, isWritten = () => true, ...draft }, index) => {
-      const dims: Dims = { keys: draft.dims.pos, key_stride: draft.dims.pos, ...draft.dims };
+      const { pos } = draft.dims;
+      const dims: Dims = { keys: pos, key_stride: pos, outputs: pos, ...draft.dims };
       const seed = firstSeed + index;
       const words = [
         Object.entries(dims)
@@ -85,7 +86,7 @@ export function casesOf(
             ([axis, size]) =>
               !/_vec4$|^(one|fields|parameter_fields|choice_fields|tiles|tile_words|row_stride|[kv]_first|[kv]_bias|qkv_biases|elements|map_length|operand_length|parameter_count)$/.test(
                 axis,
-              ) && !(/^key/.test(axis) && size === dims.pos),
+              ) && !(/^key|^outputs$/.test(axis) && size === dims.pos),
           )
           .map(([axis, size]) => `${axis} ${size}`)
           .join(', '),
@@ -95,9 +96,9 @@ export function casesOf(
         ...Object.entries(fillings).map(([name, filling]) => `${name} ${filling}`),
         `seed ${seed}`,
       ];
-      // What could be given is computed, unless a case gives it; and there is no residual unless one is given.
+      // What could be given is computed, unless a case gives it; and there is no residual and no last position unless one is given.
       const has = (binding: string) =>
-        /^given_|^residual$/.test(binding) ? given.includes(binding) : !without.includes(binding);
+        /^(given_.*|residual|last_pos)$/.test(binding) ? given.includes(binding) : !without.includes(binding);
       const variant: Variant = { dims, options, arithmetic, has };
       return { kernel, title: words.join('; '), variant, seed, fillings, isWritten };
     },
@@ -363,6 +364,13 @@ const unembedCase = ([batch, pos]: readonly [number, number], d_model: number, d
   options: { firstColumn: 0 },
 });
 
+/** Of the last position that is no padding, in rows of different lengths. */
+const lastOnly = (draft: Draft): Draft => ({
+  ...draft,
+  dims: { ...draft.dims, outputs: 1 },
+  given: ['last_pos'],
+  fillings: { ...draft.fillings, last_pos: 'earlier positions: 7, 3, 0' },
+});
 const UNEMBED = casesOf(unembed, [
   // Every other size: what matmul's table says of tiles holds here too, only the reading of W differs.
   ...tileSizes(1)
@@ -387,6 +395,8 @@ const UNEMBED = casesOf(unembed, [
       };
     }),
   ),
+  lastOnly(unembedCase([3, 9], 64, 65)),
+  lastOnly(withoutBias('b_U', unembedCase([3, 8], 63, 33))),
   ...hard('x', withoutBias('b_U', unembedCase([3, 3], 64, 65))),
   ...hard('x', withoutBias('b_U', unembedCase([1, 5], 63, 33))),
   { ...unembedCase([3, 3], 64, 65), fillings: { x: 'alternating', W_U: 'all equal' } },

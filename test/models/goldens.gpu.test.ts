@@ -17,7 +17,7 @@ describe.each(Object.keys(GOLDEN_TOKENS))('%s as TransformerLens runs it', (name
   test('has the same hooks in the same order with the same shapes, and names of ours marked as such', async () => {
     const model = await load();
     const [[batch, pos]] = [[GOLDEN_TOKENS[name].length, GOLDEN_TOKENS[name][0].length]];
-    const sizes = { batch, pos, keys: pos };
+    const sizes = { batch, pos, keys: pos, outputs: pos };
     const ours = model.hooks
       .filter((hook) => !hook.ours && !hook.onDemand)
       .map((hook) => [hook.name, hook.shape.map((size) => (typeof size === 'number' ? size : sizes[size]))]);

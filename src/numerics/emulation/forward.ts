@@ -35,7 +35,7 @@ export function emulateForward(
   const arithmetic = given.begin?.() ?? given;
   const rows = tokens.map((row) => [...row]);
   const { batch, pos, ids } = checkTokens(rows, config);
-  const run: RunShape = { batch, pos, keys: pos };
+  const run: RunShape = { batch, pos, keys: pos, outputs: pos };
 
   const packed = packedWeights(config, weights);
   const graph = buildGraph(config, (name) => packed.has(name));
