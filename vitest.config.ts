@@ -42,8 +42,16 @@ export default defineConfig({
         },
       },
       {
-        // One process for all files: they share the device and its pipelines.
-        test: { name: 'node', include: ['test/**/*.{gpu,node}.test.ts'], pool: 'forks', maxWorkers: 1, ...onGpu },
+        // One process for all files: they share the device and its pipelines. Whole models run in the tiling that compiles fastest, which
+        // changes no bit: kernels are tested in all of them, and in Chrome models have the default.
+        test: {
+          name: 'node',
+          include: ['test/**/*.{gpu,node}.test.ts'],
+          pool: 'forks',
+          maxWorkers: 1,
+          env: { HYALINE_TILINGS: process.env.HYALINE_TILINGS ?? 'register 1x4' },
+          ...onGpu,
+        },
       },
       {
         appType: 'custom', // a missing file is a 404, not a page
