@@ -30,6 +30,8 @@ export interface FusionLimits {
   /** Layouts: which weights lie in one buffer. */
   readonly weights: ReadonlyMap<string, WeightLayout>;
   readonly maxStorageBuffersPerShaderStage: number;
+  readonly maxStorageBufferBindingSize: number;
+  readonly maxBufferSize: number;
   readonly invocations: number;
   readonly run: Readonly<Record<RunAxis, number>>;
 }
@@ -205,13 +207,16 @@ const intoQkvProjection: Rule = (q, surroundings) => {
 };
 
 /** Scores, softmax and values. */
-const intoAttention: Rule = (task, { producerOf, onlyReaderOf, run, invocations }) => {
+const intoAttention: Rule = (task, { producerOf, onlyReaderOf, run, invocations, ...limits }) => {
   if (!uses(task, attentionValues)) return null;
   const softmax = producerOf(task.inputs.pattern);
   if (!uses(softmax, attentionPattern) || onlyReaderOf(task.inputs.pattern) !== task) return null;
   const scores = producerOf(softmax.inputs.scores);
   if (!uses(scores, attentionScores) || onlyReaderOf(softmax.inputs.scores) !== softmax) return null;
   const { dims, options } = scores.operation;
+  const maxBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const scratch = attentionScratch({ ...dims, ...run }, maxBytes);
+  if (!scratch) return null;
   return {
     replaced: [scores, softmax, task],
     at: task,
@@ -220,7 +225,7 @@ const intoAttention: Rule = (task, { producerOf, onlyReaderOf, run, invocations 
       operation: {
         ...scores.operation,
         kernel: attention,
-        dims: { ...dims, ...attentionScratch({ ...dims, ...run }) },
+        dims: { ...dims, ...scratch },
         options: { ...options, invocations },
       },
       inputs: { ...scores.inputs, v: task.inputs.v },

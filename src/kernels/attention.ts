@@ -5,8 +5,8 @@
 // scratch buffer that is as long as a few hundred tiles, whatever the text's length. (Workgroup memory would hold short rows only, and
 // software adapters clear it by code that is as long as it is.)
 //   1. scores: an invocation takes keys, and has all rows of each: a dot product over d_head;
-//   2. softmax: an invocation takes segments of 8 keys of a row: scale, soft cap, mask and maximum, then exponentials and their sum;
-//      one adds the sums of the segments;
+//   2. softmax: an invocation takes segments of 8 keys: scale, soft cap, mask and maximum of each row, then exponentials and their sum;
+//      one adds the sums of a row's segments;
 //   3. values: an invocation takes four (or one) elements of d_head, and has all rows.
 // Keys behind the last row's own position weigh 0 and are left out: to add 0 changes no bit of such a sum, as none is −0.
 // `invocations` in a workgroup are an option: they change no bit. As many as run in step are best where barriers are dear (a software
@@ -43,14 +43,18 @@ interface AttentionTile {
 
 const tileOf = ({ pos }: Dims): AttentionTile => (pos >= 6 ? { rows: 4, keys: 4 } : { rows: 1, keys: 1 });
 
-const workgroupCount = (dims: Dims) =>
-  Math.min(Math.ceil(dims.pos / tileOf(dims).rows) * dims.batch * dims.n_heads, MAX_WORKGROUPS);
-
-/** Sizes of the scratch buffer: for each workgroup the scores of a tile, what its segments come to, and its queries. */
-export function attentionScratch(dims: Dims): Dims {
+/**
+ * Sizes of the scratch buffer: for each workgroup the scores of a tile, what its segments come to, and its queries.
+ * @param maxBytes what the buffer may hold: fewer workgroups where a text is very long
+ * @returns null where not even one fits
+ */
+export function attentionScratch(dims: Dims, maxBytes = Number.POSITIVE_INFINITY): Dims | null {
+  const { rows } = tileOf(dims);
   const segments = Math.ceil(dims.keys / SEGMENT);
-  const groups = Math.ceil(tileOf(dims).rows / 4);
-  return { tiles: workgroupCount(dims), tile_words: groups * (segments * (SEGMENT + 1) + dims.d_head) };
+  const tileWords = Math.ceil(rows / 4) * (segments * (SEGMENT + 1) + dims.d_head);
+  const needed = Math.ceil(dims.pos / rows) * dims.batch * dims.n_heads;
+  const tiles = Math.min(needed, MAX_WORKGROUPS, Math.floor(maxBytes / (4 * rows * tileWords)));
+  return tiles > 0 ? { tiles, tile_words: tileWords } : null;
 }
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -68,7 +72,7 @@ export const attention: Kernel = {
   ],
   functions: ({ softCap }) => [divide, exponential, ...(softCap ? [hyperbolicTangent] : [])],
   wgsl: ({ dims, options }) => source(tileOf(dims), dims, options),
-  workgroups: (dims) => [workgroupCount(dims), 1, 1],
+  workgroups: ({ tiles }) => [tiles, 1, 1],
   reference: (inputs, dims, options) => {
     const { out: scores } = attentionScores.reference(inputs, dims, options);
     const { out: pattern } = attentionPattern.reference({ scores }, dims, {});
@@ -203,16 +207,18 @@ fn attend(tile: u32, place: u32, local: u32) {
   }
   storageBarrier();
 
-  // From here to the values, a row at a time: one number, one invocation.
-  for (var item = local; item < segment_count * ${rows}u; item += ${step}u) {
-    let row = item % ${rows}u;
-    var maximum = masked;
-    for (var key = item / ${rows}u * ${SEGMENT}u; key < min(item / ${rows}u * ${SEGMENT}u + ${SEGMENT}u, key_count); key++) {
-      let score = score_of(${scoreAt}, key, position0 + row);
-      ${scoreAt} = score;
-      maximum = max(maximum, score);
+  // From here to the values, a row at a time. One invocation has all rows of a key: WGSL lets a write of one lane touch the others.
+  for (var segment = local; segment < segment_count; segment += ${step}u) {
+    let end = min(segment * ${SEGMENT}u + ${SEGMENT}u, key_count);
+    for (var row = 0u; row < ${rows}u; row++) {
+      var maximum = masked;
+      for (var key = segment * ${SEGMENT}u; key < end; key++) {
+        let score = score_of(${scoreAt}, key, position0 + row);
+        ${scoreAt} = score;
+        maximum = max(maximum, score);
+      }
+      ${partialAt('segment')} = maximum;
     }
-    ${partialAt(`item / ${rows}u`)} = maximum;
   }
   storageBarrier();
   for (var row = local; row < ${rows}u; row += ${step}u) {
@@ -222,16 +228,18 @@ fn attend(tile: u32, place: u32, local: u32) {
   }
   workgroupBarrier();
 
-  for (var item = local; item < segment_count * ${rows}u; item += ${step}u) {
-    let row = item % ${rows}u;
-    let maximum = row_maximum[row];
-    var sum = 0.0;
-    for (var key = item / ${rows}u * ${SEGMENT}u; key < min(item / ${rows}u * ${SEGMENT}u + ${SEGMENT}u, key_count); key++) {
-      let term = weight(${scoreAt}, maximum);
-      ${scoreAt} = term;
-      sum = plus(sum, term);
+  for (var segment = local; segment < segment_count; segment += ${step}u) {
+    let end = min(segment * ${SEGMENT}u + ${SEGMENT}u, key_count);
+    for (var row = 0u; row < ${rows}u; row++) {
+      let maximum = row_maximum[row];
+      var sum = 0.0;
+      for (var key = segment * ${SEGMENT}u; key < end; key++) {
+        let term = weight(${scoreAt}, maximum);
+        ${scoreAt} = term;
+        sum = plus(sum, term);
+      }
+      ${partialAt('segment')} = sum;
     }
-    ${partialAt(`item / ${rows}u`)} = sum;
   }
   storageBarrier();
   for (var row = local; row < ${rows}u; row += ${step}u) {
@@ -247,10 +255,10 @@ fn attend(tile: u32, place: u32, local: u32) {
   }
   workgroupBarrier();
 
-  for (var item = local; item < segment_count * ${SEGMENT * rows}u; item += ${step}u) {
-    let row = item % ${rows}u;
-    let key = item / ${rows}u;
-    if (key < key_count) { ${scoreAt} = share(${scoreAt}, row_total[row]); } else { ${scoreAt} = 0.0; }
+  for (var key = local; key < segment_count * ${SEGMENT}u; key += ${step}u) {
+    for (var row = 0u; row < ${rows}u; row++) {
+      if (key < key_count) { ${scoreAt} = share(${scoreAt}, row_total[row]); } else { ${scoreAt} = 0.0; }
+    }
   }
   storageBarrier();
 

@@ -193,6 +193,24 @@ test('a value too large for the adapter is refused by name, with its size and wh
   );
 });
 
+test('the scratch buffer fits the adapter: fewer workgroups take the tiles of a long text', () => {
+  const config = parseConfig(TINY_CONFIGS.llama);
+  const attentionUnder = (maxBufferSize: number, pos: number) => {
+    const limits = { ...LIMITS, maxBufferSize };
+    const plan = compile(
+      graphOf(config),
+      { numerics: 'fast', batch: 1, pos, capture: [LOGITS] },
+      layoutsOf(config),
+      limits,
+    );
+    expect(plan.scratch).toBeLessThanOrEqual(maxBufferSize);
+    return dispatchesOf(plan).find(({ kernel }) => kernel === 'attention')?.workgroups[0];
+  };
+  // A tile of four rows: scores of 64 keys, 8 segments and 4 elements of the queries, 16 bytes each.
+  expect(attentionUnder(LIMITS.maxBufferSize, 64)).toBe((64 / 4) * 6);
+  expect(attentionUnder(12000, 64)).toBe(Math.floor(12000 / (16 * (64 + 8 + 4))));
+});
+
 test('names are selected by glob, list and predicate, in firing order, each once', () => {
   const graph = graphOf(parseConfig(TINY_CONFIGS.gpt2));
   expect(selectHooks(graph, 'blocks.*.hook_resid_mid')).toEqual(['blocks.0.hook_resid_mid', 'blocks.1.hook_resid_mid']);
