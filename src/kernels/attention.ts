@@ -41,7 +41,7 @@ interface AttentionTile {
   readonly keys: number;
 }
 
-const tileOf = ({ pos }: Dims): AttentionTile => (pos >= 6 ? { rows: 4, keys: 4 } : { rows: 1, keys: 1 });
+const tileOf = ({ pos }: Dims): AttentionTile => (pos >= 6 ? { rows: 4, keys: 4 } : { rows: 1, keys: 4 });
 
 /**
  * Sizes of the scratch buffer: for each workgroup the scores of a tile, what its segments come to, and its queries.
