@@ -15,6 +15,8 @@ export class GpuMemory {
   private readonly live = new Map<GPUBuffer, number>();
   /** Mappable buffers at rest, by size: a warm read creates none. */
   private readonly staging = new Map<number, GPUBuffer[]>();
+  /** Buffers that the CPU waits for: whether each is destroyed as soon as that is over. */
+  private readonly mapping = new Map<GPUBuffer, { isDoomed: boolean }>();
   private lost: GPUDeviceLostInfo | null = null;
   private destroyed = false;
 
@@ -69,7 +71,26 @@ export class GpuMemory {
   }
 
   destroy(buffer: GPUBuffer): void {
-    if (this.live.delete(buffer)) buffer.destroy();
+    if (this.live.delete(buffer)) this.free(buffer);
+  }
+
+  /** At once, or when nobody waits for it any more: Dawn in Node may crash where a buffer is destroyed while it is being mapped. */
+  private free(buffer: GPUBuffer): void {
+    const mapping = this.mapping.get(buffer);
+    if (mapping) mapping.isDoomed = true;
+    else buffer.destroy();
+  }
+
+  /** Waits until the GPU is done with a mappable buffer, and maps it. */
+  private async map(buffer: GPUBuffer, sizeBytes: number): Promise<void> {
+    const mapping = { isDoomed: false };
+    this.mapping.set(buffer, mapping);
+    try {
+      await buffer.mapAsync(GPUMapMode.READ, 0, sizeBytes);
+    } finally {
+      this.mapping.delete(buffer);
+      if (mapping.isDoomed) buffer.destroy();
+    }
   }
 
   /** Runs `f` and fails with a clear error if the adapter runs out of memory or rejects a command. Waits for the verdict. */
@@ -123,7 +144,7 @@ export class GpuMemory {
   /** The first `sizeBytes` of a mappable buffer, as submitted commands leave them. Waits for the GPU. */
   async readMappable(staging: GPUBuffer, sizeBytes: number): Promise<ArrayBuffer> {
     try {
-      await staging.mapAsync(GPUMapMode.READ, 0, sizeBytes);
+      await this.map(staging, sizeBytes);
       this.check();
       const copy = staging.getMappedRange(0, sizeBytes).slice(0);
       staging.unmap();
@@ -156,7 +177,7 @@ export class GpuMemory {
   /** Destroys everything that was created here and not yet destroyed; nothing more can be created or read. */
   destroyAll(): void {
     this.destroyed = true;
-    for (const buffer of this.live.keys()) buffer.destroy();
+    for (const buffer of this.live.keys()) this.free(buffer);
     this.live.clear();
     this.staging.clear();
   }

@@ -158,8 +158,24 @@ describe('what ends a generation with steps in flight', () => {
         for await (const _ of model.generate(PROMPTS, options)) model.destroy();
       };
       await expect(steps()).rejects.toThrow('model: it has been destroyed. Load it again.');
+      // What the CPU waited for is destroyed when the GPU is done with it.
+      await model.device.queue.onSubmittedWorkDone();
     });
     expect(calls.liveBuffers).toBe(0);
+  });
+
+  test('whenever a model is destroyed or a generation aborted, both end with an error', async () => {
+    const device = await testDevice();
+    for (let delay = 0; delay < 24; delay++) {
+      const controller = new AbortController();
+      const model = await Model.load(tinyModel(TINY_CONFIGS.gpt2, 3), { device, tilings: 'register 1x4' });
+      const steps = stepsOf(model, { ...options, signal: controller.signal }, [[1, 2, 3]]).catch(String);
+      await new Promise((resolve) => setTimeout(resolve, delay / 2));
+      if (delay % 2 === 0) controller.abort();
+      model.destroy();
+      expect(await steps).toMatch(/it has been destroyed|aborted/);
+      expect(model.memory.bytes).toBe(0);
+    }
   });
 
   test('a device that is lost says so', async () => {
