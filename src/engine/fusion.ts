@@ -1,6 +1,6 @@
 // Fewer dispatches where nobody looks: tasks whose values in between are hidden become one. A value is hidden if it is neither
 // captured, given nor written, and only one task reads it. Fused kernels give the bits of the tasks that they stand for, so asking for
-// a value un-fuses what hides it and changes nothing else.
+// a value un-fuses what hides it and changes nothing else. (One exception, of NaN and infinities in v: attention.ts.)
 //
 //   matmul or output_projection, add          → the same with a residual
 //   matmul (two in a gated MLP), activation   → neurons

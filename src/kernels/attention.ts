@@ -8,7 +8,8 @@
 //   2. softmax: an invocation takes segments of 8 keys: scale, soft cap, mask and maximum of each row, then exponentials and their sum;
 //      one adds the sums of a row's segments;
 //   3. values: an invocation takes four (or one) elements of d_head, and has all rows.
-// Keys behind the last row's own position weigh 0 and are left out: to add 0 changes no bit of such a sum, as none is −0.
+// Keys behind the last row's own position weigh 0 and are left out: to add 0 changes no bit of such a sum, as none is −0. Where v has
+// NaN or infinities that is no longer so: in the three kernels 0 · v makes every earlier row NaN, here those of the same tile or segment.
 // `invocations` in a workgroup are an option: they change no bit. As many as run in step are best where barriers are dear (a software
 // adapter), more where a workgroup should keep a whole processor busy.
 // Order: as in the three kernels (segments and blocks, kernel.ts). Rows are the lanes of vectors, so no order depends on the tile.
