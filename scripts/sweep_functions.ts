@@ -2,8 +2,8 @@
 // mode against its emulation, bit for bit. Gives docs/functions.md. Needs a WebGPU adapter in Node.
 import { measureGuarding } from '../src/engine/guarding.ts';
 import { describeAdapter, requestDevice, ulp } from '../src/index.ts';
-import type { Arithmetic, ScalarFunction } from '../src/kernels/prelude.ts';
-import { EMULATIONS, evaluatePairs } from '../test/kernels/scalar_functions.ts';
+import type { Arithmetic, FunctionTruth } from '../src/kernels/prelude.ts';
+import { CHECKED_FUNCTIONS, type CheckedFunction, evaluatePairs } from '../test/kernels/scalar_functions.ts';
 import { markdownTable } from './hook_table.ts';
 
 const SMALLEST_NORMAL = 2 ** -126;
@@ -35,10 +35,10 @@ export async function sweepFunctions(
   const device = await requestDevice();
   const reproducible = await measureGuarding(device);
   const sweeps: Sweep[] = [];
-  for (const [f, emulate] of EMULATIONS) {
+  for (const f of CHECKED_FUNCTIONS) {
     for (const numerics of ['fast', 'reproducible'] as const) {
       const arithmetic = numerics === 'fast' ? 'fast' : reproducible;
-      const sweep = await sweepFunction(device, { f, emulate, numerics, arithmetic }, count);
+      const sweep = await sweepFunction(device, { f, numerics, arithmetic }, count);
       sweeps.push(sweep);
       onSwept(sweep);
     }
@@ -49,14 +49,13 @@ export async function sweepFunctions(
 }
 
 interface Swept {
-  readonly f: ScalarFunction;
-  readonly emulate: (...args: number[]) => number;
+  readonly f: CheckedFunction;
   readonly numerics: Sweep['numerics'];
   readonly arithmetic: Arithmetic;
 }
 
 async function sweepFunction(device: GPUDevice, swept: Swept, count: number): Promise<Sweep> {
-  const { f, emulate, numerics, arithmetic } = swept;
+  const { f, numerics, arithmetic } = swept;
   let worst = { error: -1, at: [] as readonly number[] };
   let notEmulated = 0;
   let done = 0;
@@ -68,7 +67,7 @@ async function sweepFunction(device: GPUDevice, swept: Swept, count: number): Pr
     const results = await evaluatePairs(device, f, pairs.slice(0, 2 * filled), arithmetic);
     for (let i = 0; i < filled; i++) {
       const list = pairs.subarray(2 * i, 2 * i + f.domain.length);
-      if (numerics === 'reproducible' && !Object.is(results[i], Math.fround(emulate(...list)))) notEmulated++;
+      if (numerics === 'reproducible' && !Object.is(results[i], Math.fround(f.emulate(...list)))) notEmulated++;
       const want = f.reference(...list);
       if (Math.abs(want) < SMALLEST_NORMAL || Math.abs(want) > LARGEST) continue; // 0, or the largest number
       done++;
@@ -84,7 +83,7 @@ async function sweepFunction(device: GPUDevice, swept: Swept, count: number): Pr
 }
 
 /** Float32 arguments in the domain: every k-th of all of them, then evenly spaced ones, about `count` of each. */
-function* denseArguments(domain: ScalarFunction['domain'], count: number): Generator<readonly number[], void> {
+function* denseArguments(domain: FunctionTruth['domain'], count: number): Generator<readonly number[], void> {
   const [low, high] = domain[0].map(Math.fround);
   let state = 1;
   const withSecond = (x: number): number[] => {

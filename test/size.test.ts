@@ -32,6 +32,15 @@ test('a page that reads hooks loads no generation, sweeps, numerics or Dawn with
   expect(later.filter((file) => /^src\/(analysis|numerics|cli|ui)\//.test(file))).toEqual([]);
 });
 
+test('what kernels are held to is in no bundle', async () => {
+  const truths = /\btolerance\b/;
+  const { atFirst } = await bundle("export { matmulTruth } from './src/kernels/matmul.ts';");
+  expect(atFirst.text).toMatch(truths);
+  for (const { title, atFirst, onDemand } of sizes) {
+    expect([title, truths.test(atFirst.text), truths.test(onDemand.text)]).toEqual([title, false, false]);
+  }
+});
+
 test('a function that needs no GPU brings no kernels', async () => {
   const { atFirst, onDemand } = await bundle("export { ulpDistance, roundTo } from 'hyaline';");
   const files = [...atFirst.modules.keys()].filter((file) => file.startsWith('src/')).sort();

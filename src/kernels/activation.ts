@@ -6,9 +6,17 @@
 // Source: Hendrycks, Gimpel 2016, arXiv:1606.08415; Shazeer 2020, arXiv:2002.05202.
 // Cost: 8 (gated 12) bytes, up to about 60 flops per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { normalCumulative } from './functions/normal_cumulative.ts';
-import { sigmoid } from './functions/sigmoid.ts';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups, type Options, SMALLEST_NORMAL, U } from './kernel.ts';
+import { normalCumulative, normalCumulativeTruth } from './functions/normal_cumulative.ts';
+import { sigmoid, sigmoidTruth } from './functions/sigmoid.ts';
+import {
+  type Kernel,
+  type KernelTruth,
+  LINEAR_INDEX,
+  linearWorkgroups,
+  type Options,
+  SMALLEST_NORMAL,
+  U,
+} from './kernel.ts';
 import type { ScalarFunction } from './prelude.ts';
 
 const WORKGROUP = 64;
@@ -18,20 +26,7 @@ interface Activation {
   readonly functions: readonly ScalarFunction[];
   /** WGSL body of `fn act(x: f32) -> f32`. */
   readonly wgsl: string;
-  readonly reference: (x: number) => number;
-  /** Bound on the float32 function's error for an exact argument. */
-  readonly error: (x: number) => number;
 }
-
-/** `ulps` relatively; σ and Φ are 0 where they would be below 2⁻¹²⁶, which x multiplies, and so may the product be. */
-const relative = (f: (x: number) => number, ulps: number) => (x: number) =>
-  2 * U * ulps * Math.abs(f(x)) + (1 + Math.abs(x)) * SMALLEST_NORMAL;
-/** Exact, but that a subnormal number may be taken as 0. */
-const subnormal = (x: number) => (Math.abs(x) < SMALLEST_NORMAL ? Math.abs(x) : 0);
-const silu = (x: number) => x * sigmoid.reference(x);
-const gelu = (x: number) => x * normalCumulative.reference(x);
-const twoU = (x: number) => 2 * SQRT_2_OVER_PI * (x + 0.044715 * x ** 3);
-const geluNew = (x: number) => x * sigmoid.reference(twoU(x));
 
 /** By the names that TransformerLens gives them. */
 export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
@@ -39,28 +34,19 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   relu: {
     functions: [],
     wgsl: 'return select(x, 0.0, bitcast<u32>(x) - 0x80000000u <= 0x7f800000u);',
-    reference: (x) => Math.max(x, 0),
-    error: subnormal,
   },
   silu: {
     functions: [sigmoid],
     wgsl: 'return product(x, sigmoid(x));',
-    reference: silu,
-    error: relative(silu, sigmoid.maxUlp + 1),
   },
   gelu: {
     functions: [normalCumulative],
     wgsl: 'return product(x, normal_cumulative(x));',
-    reference: gelu,
-    error: relative(gelu, normalCumulative.maxUlp + 1),
   },
   gelu_new: {
     functions: [sigmoid],
     wgsl: `let factor = mul_add(product(x, x), ${Math.fround(2 * SQRT_2_OVER_PI * 0.044715)}f, ${Math.fround(2 * SQRT_2_OVER_PI)}f);
   return product(x, sigmoid(product(x, factor)));`,
-    reference: geluNew,
-    // Five roundings (two constants, three operations) in 2u, which σ turns into a relative error of |2u| times that.
-    error: (x) => relative(geluNew, sigmoid.maxUlp + 1 + 3 * Math.min(Math.abs(twoU(x)), 200))(x),
   },
 };
 
@@ -108,16 +94,49 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, pos, d_mlp }) => linearWorkgroups(batch * pos * d_mlp, WORKGROUP),
+};
+
+interface ActivationTruth {
+  readonly reference: (x: number) => number;
+  /** Bound on the float32 function's error for an exact argument. */
+  readonly error: (x: number) => number;
+}
+
+/** `ulps` of a result; σ and Φ are 0 where they would be below 2⁻¹²⁶, which x multiplies, and so may the product be. */
+const relative = (result: number, x: number, ulps: number) =>
+  2 * U * ulps * Math.abs(result) + (1 + Math.abs(x)) * SMALLEST_NORMAL;
+const silu = (x: number) => x * sigmoidTruth.reference(x);
+const gelu = (x: number) => x * normalCumulativeTruth.reference(x);
+const twoU = (x: number) => 2 * SQRT_2_OVER_PI * (x + 0.044715 * x ** 3);
+const geluNew = (x: number) => x * sigmoidTruth.reference(twoU(x));
+
+const ACTIVATION_TRUTHS: Readonly<Record<string, ActivationTruth>> = {
+  // Exact, but that a subnormal number may be taken as 0.
+  relu: { reference: (x) => Math.max(x, 0), error: (x) => (Math.abs(x) < SMALLEST_NORMAL ? Math.abs(x) : 0) },
+  silu: { reference: silu, error: (x) => relative(silu(x), x, sigmoidTruth.maxUlp + 1) },
+  gelu: { reference: gelu, error: (x) => relative(gelu(x), x, normalCumulativeTruth.maxUlp + 1) },
+  gelu_new: {
+    reference: geluNew,
+    // Five roundings (two constants, three operations) in 2u, which σ turns into a relative error of |2u| times that.
+    error: (x) => relative(geluNew(x), x, sigmoidTruth.maxUlp + 1 + 3 * Math.min(Math.abs(twoU(x)), 200)),
+  },
+};
+
+function truthOf(options: Options): ActivationTruth {
+  return ACTIVATION_TRUTHS[String(options.actFn)];
+}
+
+export const activationTruth: KernelTruth = {
   reference: ({ pre, pre_linear, b_in, given_gate }, { d_mlp }, options) => {
-    const gate = given_gate ?? pre.map(activation_(options).reference);
+    const gate = given_gate ?? pre.map(truthOf(options).reference);
     const post = gate.map((g, i) => g * (pre_linear ? pre_linear[i] : 1) + (b_in ? b_in[i % d_mlp] : 0));
     return { gate, post };
   },
   // The function's own error times |pre_linear|; the product's and the sum's rounding; their underflow and that of their terms.
   tolerance: (inputs, dims, options) => {
-    const { gate, post } = activation.reference(inputs, dims, options);
+    const { gate, post } = activationTruth.reference(inputs, dims, options);
     const { pre, pre_linear } = inputs;
-    const gateBound = pre.map(activation_(options).error);
+    const gateBound = pre.map(truthOf(options).error);
     const factor = (i: number) => (pre_linear ? Math.abs(pre_linear[i]) : 1);
     const rounding = (i: number) =>
       pre_linear ? 2 * U * (Math.abs(gate[i]) * factor(i) + Math.abs(post[i])) + 4 * SMALLEST_NORMAL : 0;

@@ -1,7 +1,7 @@
 // add: out = a + b, element by element: the residual stream's only operation.
 // One correctly rounded addition per element. Cost: 12 bytes, 1 flop.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups, SMALLEST_NORMAL, U } from './kernel.ts';
+import { type Kernel, type KernelTruth, LINEAR_INDEX, linearWorkgroups, SMALLEST_NORMAL, U } from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -24,6 +24,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: (dims) => linearWorkgroups(dims.batch * dims.pos * dims.d_model, WORKGROUP),
+};
+
+export const addTruth: KernelTruth = {
   reference: ({ a, b }) => ({ out: a.map((x, i) => x + b[i]) }),
   // One rounding: u·|a + b|. Whatever is below 2⁻¹²⁶ may be taken as 0: a, b and the sum.
   tolerance: ({ a, b }) => ({ out: a.map((x, i) => U * Math.abs(x + b[i]) + tiny(x) + tiny(b[i]) + tiny(x + b[i])) }),

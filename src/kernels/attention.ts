@@ -15,9 +15,9 @@
 // Order: as in the three kernels (segments and blocks, kernel.ts). Rows are the lanes of vectors, so no order depends on the tile.
 // Cost: 4·d_head flops per query and key, an exponential and a division; k and v are read once per tile of rows.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { attentionPattern } from './attention_pattern.ts';
-import { attentionScores } from './attention_scores.ts';
-import { attentionValues } from './attention_values.ts';
+import { attentionPatternTruth } from './attention_pattern.ts';
+import { attentionScoresTruth } from './attention_scores.ts';
+import { attentionValuesTruth } from './attention_values.ts';
 import { divide } from './functions/divide.ts';
 import { exponential } from './functions/exponential.ts';
 import { hyperbolicTangent } from './functions/hyperbolic_tangent.ts';
@@ -25,6 +25,7 @@ import {
   BLOCK,
   type Dims,
   type Kernel,
+  type KernelTruth,
   MASKED,
   type Options,
   SEGMENT,
@@ -74,22 +75,25 @@ export const attention: Kernel = {
   functions: ({ softCap }) => [divide, exponential, ...(softCap ? [hyperbolicTangent] : [])],
   wgsl: ({ dims, options }) => source(tileOf(dims), dims, options),
   workgroups: ({ tiles }) => [tiles, 1, 1],
+};
+
+export const attentionTruth: KernelTruth = {
   reference: (inputs, dims, options) => {
-    const { out: scores } = attentionScores.reference(inputs, dims, options);
-    const { out: pattern } = attentionPattern.reference({ scores }, dims, {});
-    return attentionValues.reference({ pattern, v: inputs.v }, dims, {});
+    const { out: scores } = attentionScoresTruth.reference(inputs, dims, options);
+    const { out: pattern } = attentionPatternTruth.reference({ scores }, dims, {});
+    return attentionValuesTruth.reference({ pattern, v: inputs.v }, dims, {});
   },
   // Errors of the scores (at most e in a row) change each weight by a factor within exp(±2e); pattern and values add their own.
   tolerance: (inputs, dims, options) => {
-    const { out: scores } = attentionScores.reference(inputs, dims, options);
-    const { out: ofScores } = attentionScores.tolerance(inputs, dims, options);
-    const { out: pattern } = attentionPattern.reference({ scores }, dims, {});
-    const { out: ofPattern } = attentionPattern.tolerance({ scores }, dims, {});
+    const { out: scores } = attentionScoresTruth.reference(inputs, dims, options);
+    const { out: ofScores } = attentionScoresTruth.tolerance(inputs, dims, options);
+    const { out: pattern } = attentionPatternTruth.reference({ scores }, dims, {});
+    const { out: ofPattern } = attentionPatternTruth.tolerance({ scores }, dims, {});
     const error = patternErrors(pattern, ofScores, ofPattern, dims.keys);
     const largest = pattern.map((share, i) => share + error[i]);
     const absolute = inputs.v.map(Math.abs);
-    const { out: inherited } = attentionValues.reference({ pattern: error, v: absolute }, dims, {});
-    const { out: own } = attentionValues.tolerance({ pattern: largest, v: inputs.v }, dims, {});
+    const { out: inherited } = attentionValuesTruth.reference({ pattern: error, v: absolute }, dims, {});
+    const { out: own } = attentionValuesTruth.tolerance({ pattern: largest, v: inputs.v }, dims, {});
     return { out: own.map((bound, i) => bound + inherited[i]) };
   },
 };

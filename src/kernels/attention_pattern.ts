@@ -6,13 +6,14 @@
 // with an invocation for each segment. The bits are the same. Weights wait in `out` until the total is known.
 // Source: Goodfellow et al. 2016, §4.1. Cost: 16 bytes, about 40 flops per element (an exponential and a division of ours).
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { divide } from './functions/divide.ts';
-import { exponential } from './functions/exponential.ts';
+import { divide, divideTruth } from './functions/divide.ts';
+import { exponential, exponentialTruth } from './functions/exponential.ts';
 import {
   BLOCK,
   type Dims,
   gamma,
   type Kernel,
+  type KernelTruth,
   LINEAR_INDEX,
   linearWorkgroups,
   MASKED,
@@ -63,6 +64,9 @@ ${workgroupPerRow()}
 `,
   workgroups: (dims) =>
     linearWorkgroups(dims.batch * dims.n_heads * dims.pos, hasInvocationPerRow(dims) ? WORKGROUP : 1),
+};
+
+export const attentionPatternTruth: KernelTruth = {
   reference: ({ scores }, { keys }) => {
     const out = new Float64Array(scores.length);
     for (let first = 0; first < scores.length; first += keys) {
@@ -78,21 +82,21 @@ ${workgroupPerRow()}
   // their ULPs (of 2u each). The total has the weighted mean of those plus γ of its additions. A weight below 2⁻¹²⁶ is 0, and so
   // may the quotient be.
   tolerance: ({ scores }, dims) => {
-    const { out } = attentionPattern.reference({ scores }, dims, {});
+    const { out } = attentionPatternTruth.reference({ scores }, dims, {});
     const bound = new Float64Array(scores.length);
     const { keys } = dims;
     for (let first = 0; first < scores.length; first += keys) {
       const row = scores.subarray(first, first + keys);
       const maximum = Math.max(...row);
       const relative = row.map((score) =>
-        score <= MASKED ? 0 : U * Math.min(maximum - score, 200) + 2 * U * exponential.maxUlp,
+        score <= MASKED ? 0 : U * Math.min(maximum - score, 200) + 2 * U * exponentialTruth.maxUlp,
       );
       let mean = 0;
       for (let key = 0; key < keys; key++) mean += relative[key] * out[first + key];
       for (let key = 0; key < keys; key++) {
         if (row[key] <= MASKED) continue;
         bound[first + key] =
-          out[first + key] * (relative[key] + mean + gamma(sumRoundings(keys)) + 2 * U * divide.maxUlp) * 1.001 +
+          out[first + key] * (relative[key] + mean + gamma(sumRoundings(keys)) + 2 * U * divideTruth.maxUlp) * 1.001 +
           2 ** -125;
       }
     }

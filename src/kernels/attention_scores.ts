@@ -6,8 +6,8 @@
 // Order: segments and blocks along d_head (kernel.ts), then the scale.
 // Cost: 2·d_head flops per element; q and k are read once per tile.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { divide } from './functions/divide.ts';
-import { hyperbolicTangent } from './functions/hyperbolic_tangent.ts';
+import { divide, divideTruth } from './functions/divide.ts';
+import { hyperbolicTangent, hyperbolicTangentTruth } from './functions/hyperbolic_tangent.ts';
 import {
   type Arrays,
   BLOCK,
@@ -16,6 +16,7 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type KernelTruth,
   MASKED,
   type ProductSizes,
   SEGMENT,
@@ -76,6 +77,9 @@ ${productMain(tilingOf(options, sizes(dims)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
   product: sizes,
+};
+
+export const attentionScoresTruth: KernelTruth = {
   reference: (inputs, dims, { scale, softCap }) => ({
     out: forEachScore(
       inputs,
@@ -93,7 +97,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
     const g = gamma(dotRoundings(dims.d_head) + 1);
     const underflow = dotUnderflow(dims.d_head, inputs.q, inputs.k_rows);
     const cap = Number(softCap);
-    const ulps = divide.maxUlp + hyperbolicTangent.maxUlp + 1.5;
+    const ulps = divideTruth.maxUlp + hyperbolicTangentTruth.maxUlp + 1.5;
     const bound = (dot: number, magnitude: number) => {
       const linear = (g * magnitude + underflow) * Math.abs(Number(scale)) + SMALLEST_NORMAL;
       if (!softCap) return linear;

@@ -12,6 +12,7 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type KernelTruth,
   type ProductSizes,
   vectorizable,
 } from './kernel.ts';
@@ -61,6 +62,9 @@ ${productMain(tilingOf(options, sizes(dims)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
   product: sizes,
+};
+
+export const attentionValuesTruth: KernelTruth = {
   reference: (inputs, dims) => ({ out: weigh(inputs, dims, (v) => v) }),
   // γ over the roundings of the fixed order times Σ|pattern||v|, and underflow.
   tolerance: (inputs, dims) => {

@@ -2,7 +2,7 @@
 // Puts new keys or values behind those of earlier runs. Copies, so exact; other places of the cache keep what they hold.
 // Padding behind a shorter row may lie beyond the capacity: it is dropped. Cost: 8 bytes per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
+import { type Kernel, type KernelTruth, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -31,6 +31,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 `,
   workgroups: ({ batch, pos, n_key_value_heads, d_head }) =>
     linearWorkgroups(batch * pos * n_key_value_heads * d_head, WORKGROUP),
+};
+
+export const cacheAppendTruth: KernelTruth = {
   // Of an empty cache; what it held stays elsewhere.
   reference: ({ x, first_pos }, { batch, pos, key_stride, n_key_value_heads, d_head }) => {
     const width = n_key_value_heads * d_head;

@@ -1,7 +1,7 @@
 // copy_heads: out[batch, pos, head_index, :] = x[batch, pos, :]: the residual stream, once for each head, so that each copy can be
 // written. Copies, so exact. Cost: 8 bytes per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
+import { type Kernel, type KernelTruth, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -23,6 +23,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, pos, n_heads, d_model }) => linearWorkgroups(batch * pos * n_heads * d_model, WORKGROUP),
+};
+
+export const copyHeadsTruth: KernelTruth = {
   reference: ({ x }, { n_heads, d_model }) => {
     const out = new Float64Array(x.length * n_heads);
     for (let row = 0; row < x.length / d_model; row++) {

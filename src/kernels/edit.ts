@@ -17,6 +17,7 @@ import {
   dotRoundings,
   gamma,
   type Kernel,
+  type KernelTruth,
   LINEAR_INDEX,
   linearWorkgroups,
   MASKED,
@@ -181,6 +182,31 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
     workgroups: ({ elements }) => linearWorkgroups(elements, WORKGROUP),
+  };
+}
+
+/** An axis's index as an expression sees it: rows of its own batch, positions of the text. */
+function expressionIndex({ name }: EditAxis, axis: number): string {
+  const field = (offset: number) => `map[index_0 * ${ROW_FIELDS}u + ${offset}u]`;
+  if (axis === 0) return `index_0 - ${field(3)}`;
+  return name === 'pos' || name === 'query_pos' ? `index_${axis} + ${field(4)}` : `index_${axis}`;
+}
+
+/** The parameters that an expression names, each once. */
+function parametersOf(expression: string): number[] {
+  const indices = [...expression.matchAll(/\bparameter_(\d+)\b/g)].map(([, index]) => Number(index));
+  return [...new Set(indices)].sort((a, b) => a - b);
+}
+
+type RunSizes = Readonly<Record<'batch' | 'pos' | 'keys', number>>;
+
+function shapeOf(axes: readonly EditAxis[], run: RunSizes): number[] {
+  return axes.map(({ size }) => (typeof size === 'number' ? size : run[size]));
+}
+
+/** What an edit is held to, but for one by an expression. */
+export function editTruth(axes: readonly EditAxis[], op: EditOp): KernelTruth {
+  return {
     reference: (inputs, { batch, pos, keys = pos }, options) => ({
       out: editReference(inputs, axes, { batch, pos, keys }, op, Boolean(options.masked)),
     }),
@@ -209,25 +235,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
       };
     },
   };
-}
-
-/** An axis's index as an expression sees it: rows of its own batch, positions of the text. */
-function expressionIndex({ name }: EditAxis, axis: number): string {
-  const field = (offset: number) => `map[index_0 * ${ROW_FIELDS}u + ${offset}u]`;
-  if (axis === 0) return `index_0 - ${field(3)}`;
-  return name === 'pos' || name === 'query_pos' ? `index_${axis} + ${field(4)}` : `index_${axis}`;
-}
-
-/** The parameters that an expression names, each once. */
-function parametersOf(expression: string): number[] {
-  const indices = [...expression.matchAll(/\bparameter_(\d+)\b/g)].map(([, index]) => Number(index));
-  return [...new Set(indices)].sort((a, b) => a - b);
-}
-
-type RunSizes = Readonly<Record<'batch' | 'pos' | 'keys', number>>;
-
-function shapeOf(axes: readonly EditAxis[], run: RunSizes): number[] {
-  return axes.map(({ size }) => (typeof size === 'number' ? size : run[size]));
 }
 
 function editReference(

@@ -10,6 +10,7 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type KernelTruth,
   type ProductSizes,
   SEGMENT,
   U,
@@ -64,6 +65,9 @@ ${productMain(tilingOf(options, sizes(dims)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
   product: sizes,
+};
+
+export const headProjectionTruth: KernelTruth = {
   reference: ({ x, W, b }, { n_heads, d_in, d_head, row_stride }) => {
     const rows = x.length / (n_heads * d_in);
     const out = new Float64Array(rows * n_heads * d_head);
@@ -83,6 +87,6 @@ ${productMain(tilingOf(options, sizes(dims)), {
     const absolute = { x: x.map(Math.abs), W: W.map(Math.abs), ...(b && { b: b.map(Math.abs) }) };
     const g = gamma(dotRoundings(dims.d_in) + 1);
     const underflow = dotUnderflow(dims.d_in, x, W);
-    return { out: headProjection.reference(absolute, dims, {}).out.map((m) => g * m + U * m + underflow) };
+    return { out: headProjectionTruth.reference(absolute, dims, {}).out.map((m) => g * m + U * m + underflow) };
   },
 };

@@ -1,5 +1,5 @@
-// What a kernel is: plain data and pure functions. The plan reads it to allocate, bind and dispatch; tests read it to make
-// inputs and to compare. It never touches a GPUDevice.
+// What a kernel is, and what it is held to: plain data and pure functions. The plan reads a kernel to allocate, bind and dispatch;
+// tests read it to make inputs, and its truth to compare. It never touches a GPUDevice.
 import { type Arithmetic, functionsSource, type ScalarFunction } from './prelude.ts';
 import { type MatrixBinding, matrixAccess, storedElement } from './weight_access.ts';
 import type { MatrixStorage } from './weight_formats.ts';
@@ -91,7 +91,14 @@ export interface Kernel {
   readonly workgroups: (dims: Dims, options: Options) => readonly [number, number, number];
   /** Of a kernel that is a matrix product: its sizes, by which a tiling is chosen. It takes the option `tiling` (tiling.ts). */
   readonly product?: (dims: Dims, options: Options) => ProductSizes;
-  /** The same in float64, plainly; returns every output. */
+}
+
+/**
+ * What a kernel is held to. Its file exports it beside the kernel, as `<kernel>Truth`, and not as a part of it: tests compare with it,
+ * and what is bundled for a page has none of it.
+ */
+export interface KernelTruth {
+  /** What the kernel computes in float64, plainly; returns every output. */
   readonly reference: (inputs: Arrays, dims: Dims, options: Options) => Record<string, Float64Array>;
   /**
    * Bound on |float32 − float64| per output element given exact float32 inputs, as `{ [output]: bounds }`.

@@ -1,7 +1,7 @@
 // mark_token: seen[batch, token[batch]] = 1: the text of each row has its new token, for the repetition penalty of the next `sample`.
 // Exact; everything else keeps what it held. A row whose `at` is NOBODY was not given a token. Cost: 12 bytes per row.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
+import { type Kernel, type KernelTruth, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
 import { NOBODY, SAMPLE_PARAMETERS } from './sample_parameters.ts';
 
 const WORKGROUP = 64;
@@ -25,6 +25,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch }) => linearWorkgroups(batch, WORKGROUP),
+};
+
+export const markTokenTruth: KernelTruth = {
   // Of a row that had no token.
   reference: ({ token, parameters }, { batch, d_vocab_out }) => {
     const seen = new Float64Array(batch * d_vocab_out);

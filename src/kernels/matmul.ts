@@ -12,6 +12,7 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type KernelTruth,
   type ProductSizes,
   SEGMENT,
   SMALLEST_NORMAL,
@@ -71,6 +72,9 @@ ${productMain(tilingOf(options, sizes(dims)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
   product: sizes,
+};
+
+export const matmulTruth: KernelTruth = {
   reference: ({ x, W, b, residual }, dims) => ({
     out: multiply({ x, W, b }, dims, (v) => v).map((sum, i) => sum + (residual ? residual[i] : 0)),
   }),
@@ -79,7 +83,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
   tolerance: ({ x, W, b, residual }, dims) => {
     const bound = productBound({ x, W, b }, dims);
     if (!residual) return { out: bound };
-    const { out } = matmul.reference({ x, W, b, residual }, dims, {});
+    const { out } = matmulTruth.reference({ x, W, b, residual }, dims, {});
     return { out: bound.map((error, i) => error + U * (Math.abs(out[i]) + error) + 2 * SMALLEST_NORMAL) };
   },
 };

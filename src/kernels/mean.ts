@@ -6,6 +6,7 @@ import {
   BLOCK,
   gamma,
   type Kernel,
+  type KernelTruth,
   LINEAR_INDEX,
   linearWorkgroups,
   SEGMENT,
@@ -47,6 +48,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, columns }) => linearWorkgroups(batch * columns, WORKGROUP),
+};
+
+export const meanTruth: KernelTruth = {
   reference: ({ x }, { batch, pos, columns }) => {
     const out = new Float64Array(batch * columns);
     for (let outer = 0; outer < batch; outer++) {
@@ -60,7 +64,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   },
   // γ of the additions, and 3 roundings of the division. What is below 2⁻¹²⁶ may be taken as 0: inputs, sums, the quotient.
   tolerance: ({ x }, { batch, pos, columns }) => {
-    const magnitudes = mean.reference({ x: x.map(Math.abs) }, { batch, pos, columns }, {}).out;
+    const magnitudes = meanTruth.reference({ x: x.map(Math.abs) }, { batch, pos, columns }, {}).out;
     return { out: magnitudes.map((magnitude) => gamma(sumRoundings(pos) + 3) * magnitude + 4 * SMALLEST_NORMAL) };
   },
 };

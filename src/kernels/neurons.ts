@@ -5,12 +5,13 @@
 // Order: segments and blocks along d_in (kernel.ts), then the bias.
 // Cost: 2·d_in flops per element (gated twice that), and the activation's.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { ACTIVATIONS, activation } from './activation.ts';
+import { ACTIVATIONS, activationTruth } from './activation.ts';
 import {
   type Arrays,
   BLOCK,
   type Dims,
   type Kernel,
+  type KernelTruth,
   type Options,
   type ProductSizes,
   SEGMENT,
@@ -88,13 +89,16 @@ ${productMain(tilingOf(options, sizes(dims, options)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims, options)), sizes(dims, options)),
   product: sizes,
+};
+
+export const neuronsTruth: KernelTruth = {
   reference: (inputs, dims, options) => ({ post: activated(inputs, dims, options).post }),
   // An error of the products goes through the activation, whose slope is at most 1.13 (gelu's; relu 1, silu 1.1), and the gate's through
   // its product; the activation adds its own bound, taken of the exact argument and, with its ULPs, of the error.
   tolerance: (inputs, dims, options) => {
     const { pre, linear, gate } = activated(inputs, dims, options);
     const ofPre = productBound(inputs, dims);
-    const own = activation.tolerance(ofActivation(inputs, pre, linear), { ...dims, d_mlp: dims.d_out }, options);
+    const own = activationTruth.tolerance(ofActivation(inputs, pre, linear), { ...dims, d_mlp: dims.d_out }, options);
     const slope = 1.13 * (1 + 2048 * U);
     const ofGate = ofPre.map((error, i) => slope * error + own.gate[i]);
     if (!linear) return { post: ofGate };
@@ -116,6 +120,6 @@ function activated(inputs: Arrays, dims: Dims, options: Options) {
   const exactly = (v: number) => v;
   const pre = multiply(inputs, dims, exactly);
   const linear = inputs.W_linear ? multiply({ x: inputs.x, W: inputs.W_linear }, dims, exactly) : null;
-  const { gate, post } = activation.reference(ofActivation(inputs, pre, linear), { d_mlp: dims.d_out }, options);
+  const { gate, post } = activationTruth.reference(ofActivation(inputs, pre, linear), { d_mlp: dims.d_out }, options);
   return { pre, linear, gate, post };
 }

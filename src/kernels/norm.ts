@@ -10,13 +10,14 @@
 // Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450; Zhang, Sennrich 2019, arXiv:1910.07467.
 // Cost: 4 bytes read (cached for the later passes), 4 to 8 written, about 25 flops per element (the division is ours).
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { divide } from './functions/divide.ts';
-import { squareRoot } from './functions/square_root.ts';
+import { divide, divideTruth } from './functions/divide.ts';
+import { squareRoot, squareRootTruth } from './functions/square_root.ts';
 import {
   BLOCK,
   type Dims,
   gamma,
   type Kernel,
+  type KernelTruth,
   LINEAR_INDEX,
   linearWorkgroups,
   SEGMENT,
@@ -106,6 +107,9 @@ ${workgroupPerRow(Boolean(options.centred), has, dims.d_model)}
 `,
   workgroups: (dims) =>
     linearWorkgroups(dims.batch * dims.pos * (dims.copies ?? 1), hasInvocationPerRow(dims) ? WORKGROUP : 1),
+};
+
+export const normTruth: KernelTruth = {
   reference: ({ x, w, b, given_scale, given_normalized }, { d_model }, { centred, eps }) => {
     const rows = x.length / d_model;
     const scale = new Float64Array(rows);
@@ -131,10 +135,14 @@ ${workgroupPerRow(Boolean(options.centred), has, dims.d_model)}
   // which adds its own ULPs. normalized' = (x − mean − δ)/s' differs from normalized by δ/s' and |x − mean|·(1/scale − 1/s'), and
   // has the roundings of centring, of s' and of the division. Whatever is below 2⁻¹²⁶ may be taken as 0.
   tolerance: ({ x, w, b }, { d_model }, { centred, eps }) => {
-    const { scale: s, normalized: z, out: y } = norm.reference({ x, w, b } as never, { d_model }, { centred, eps });
+    const {
+      scale: s,
+      normalized: z,
+      out: y,
+    } = normTruth.reference({ x, w, b } as never, { d_model }, { centred, eps });
     const ulp = 2 * U;
-    const ofMean = gamma(sumRoundings(d_model) + 2 * divide.maxUlp);
-    const ofSquare = gamma(3 + sumRoundings(d_model) + 2 * divide.maxUlp + 2);
+    const ofMean = gamma(sumRoundings(d_model) + 2 * divideTruth.maxUlp);
+    const ofSquare = gamma(3 + sumRoundings(d_model) + 2 * divideTruth.maxUlp + 2);
     const scale = new Float64Array(s.length);
     const normalized = new Float64Array(x.length);
     const out = new Float64Array(x.length);
@@ -144,12 +152,12 @@ ${workgroupPerRow(Boolean(options.centred), has, dims.d_model)}
       const delta = centred ? ofMean * meanMagnitude + 3 * SMALLEST_NORMAL : 0;
       const shifted = Math.sqrt(s[row] ** 2 + delta ** 2);
       const shift = delta ** 2 / (shifted + s[row]);
-      const rounding = 0.501 * (ofSquare + (4 * SMALLEST_NORMAL) / s[row] ** 2) + ulp * squareRoot.maxUlp;
+      const rounding = 0.501 * (ofSquare + (4 * SMALLEST_NORMAL) / s[row] ** 2) + ulp * squareRootTruth.maxUlp;
       scale[row] = shift + shifted * rounding;
       for (let d = 0; d < d_model; d++) {
         const i = row * d_model + d;
         const exact = (delta + Math.abs(z[i]) * shift) / shifted;
-        const rounded = (Math.abs(z[i]) + exact) * (rounding + U + ulp * divide.maxUlp) * 1.001;
+        const rounded = (Math.abs(z[i]) + exact) * (rounding + U + ulp * divideTruth.maxUlp) * 1.001;
         normalized[i] = exact + rounded + SMALLEST_NORMAL * (1 + 2 / s[row]);
         const gain = Math.abs(w ? w[d] : 1);
         const roundings = 1.001 * U * ((Math.abs(z[i]) + 2 * normalized[i]) * gain + Math.abs(y[i]));

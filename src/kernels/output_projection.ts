@@ -13,6 +13,7 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type KernelTruth,
   type ProductSizes,
   SEGMENT,
   SMALLEST_NORMAL,
@@ -83,6 +84,9 @@ ${productMain(tilingOf(options, sizes(dims)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
   product: sizes,
+};
+
+export const outputProjectionTruth: KernelTruth = {
   reference: ({ z, W_O, b_O, given_result, residual }, { n_heads, d_head, d_model, d_model_vec4 }) => {
     const rows = z.length / (n_heads * d_head);
     const result = new Float64Array(rows * n_heads * d_model);
@@ -107,7 +111,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
   // rounding more, and what is below 2⁻¹²⁶ may be taken as 0.
   tolerance: (inputs, dims) => {
     const { z, W_O, b_O, residual } = inputs;
-    const magnitude = outputProjection.reference(
+    const magnitude = outputProjectionTruth.reference(
       { z: z.map(Math.abs), W_O: W_O.map(Math.abs), ...(b_O && { b_O: b_O.map(Math.abs) }) },
       dims,
       {},
@@ -119,7 +123,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
     const result = magnitude.result.map((m) => ofResult * m + underflow);
     const bound = magnitude.out.map((m) => ofOut * m + underflow);
     if (!residual) return { result, out: bound };
-    const { out } = outputProjection.reference(inputs, dims, {});
+    const { out } = outputProjectionTruth.reference(inputs, dims, {});
     return {
       result,
       out: bound.map((error, i) => error + U * (Math.abs(out[i]) + error) + 2 * SMALLEST_NORMAL),

@@ -10,6 +10,7 @@ import {
   dotRoundings,
   gamma,
   type Kernel,
+  type KernelTruth,
   LINEAR_INDEX,
   linearWorkgroups,
   SEGMENT,
@@ -75,6 +76,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, n_heads, pos }) => linearWorkgroups(batch * n_heads * pos, WORKGROUP),
+};
+
+export const patternMatchTruth: KernelTruth = {
   reference: ({ pattern, detection }, { batch, n_heads, pos }, { excludeBos, excludeCurrentToken }) => {
     const matched = new Float64Array(batch * n_heads * pos);
     const total = new Float64Array(batch * n_heads * pos);
@@ -99,12 +103,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   // γ of a dot product's roundings, of a sum's, and of a sum's and a difference's, times the sums of magnitudes. Per term what
   // underflow can take: a factor (which the other one multiplies), a product, an addition.
   tolerance: ({ pattern, detection }, dims, options) => {
-    const { matched, total } = patternMatch.reference(
+    const { matched, total } = patternMatchTruth.reference(
       { pattern: pattern.map(Math.abs), detection: detection.map(Math.abs) },
       dims,
       options,
     );
-    const { difference } = patternMatch.reference({ pattern, detection }, dims, options);
+    const { difference } = patternMatchTruth.reference({ pattern, detection }, dims, options);
     const largest = (values: Float64Array) => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
     const tiny = dims.pos * SMALLEST_NORMAL * (4 + largest(pattern) + largest(detection));
     return {

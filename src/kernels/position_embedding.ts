@@ -1,7 +1,7 @@
 // position_embedding: out[batch, pos, :] = W_pos[first_pos[batch] + pos, :], first_pos the positions already in a cache
 // Copies, so exact. The batch axis is written out because every value has one. Cost: 8 bytes per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
+import { type Kernel, type KernelTruth, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -27,6 +27,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: (dims) => linearWorkgroups(dims.batch * dims.pos * dims.d_model, WORKGROUP),
+};
+
+export const positionEmbeddingTruth: KernelTruth = {
   reference: ({ first_pos, W_pos }, { batch, pos, d_model }) => {
     const out = new Float64Array(batch * pos * d_model);
     for (let b = 0; b < batch; b++) {

@@ -20,13 +20,17 @@
 // looks like any other. Additions and products do that wherever compilers leave them alone; what would hide a NaN (comparisons,
 // min, max, clamp, work on exponents) tells it by its bits, in integers, which no assumption about floats touches.
 
-/** A scalar function of ours in WGSL: its source, the functions that it calls, the truth and the bound it promises. */
+/** A scalar function of ours in WGSL: its source and the functions that it calls. */
 export interface ScalarFunction {
   /** The WGSL identifier, e.g. `exp_f32`. */
   readonly name: string;
   /** WGSL source of this function (and of constants of its own) without what it `requires`. */
   readonly wgsl: string;
   readonly requires: readonly ScalarFunction[];
+}
+
+/** What a scalar function is held to: as a kernel's, its file exports it beside the function, and only tests need it. */
+export interface FunctionTruth {
   /** The same function in float64. */
   readonly reference: (...args: number[]) => number;
   /** Largest error in units in the last place of the float32 result, over `domain`; a test sweeps it. */

@@ -7,9 +7,18 @@
 // Order: segments and blocks along d_in (kernel.ts), then the bias, then as in rotary.ts.
 // Cost: 2·d_in flops per element; x is read once per tile of columns.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Arrays, BLOCK, type Dims, type Kernel, type ProductSizes, SEGMENT, vectorizable } from './kernel.ts';
+import {
+  type Arrays,
+  BLOCK,
+  type Dims,
+  type Kernel,
+  type KernelTruth,
+  type ProductSizes,
+  SEGMENT,
+  vectorizable,
+} from './kernel.ts';
 import { multiply, productBound } from './matmul.ts';
-import { rotary } from './rotary.ts';
+import { rotaryTruth } from './rotary.ts';
 import { productMain, productWorkgroups, tilingOf } from './tiling.ts';
 
 const sizes = (dims: Dims): ProductSizes => ({
@@ -126,6 +135,9 @@ ${productMain(tilingOf(options, sizes(dims)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
   product: sizes,
+};
+
+export const qkvProjectionTruth: KernelTruth = {
   reference: (inputs, dims) => ofParts(inputs, dims, (part, partDims) => turned(part, inputs, partDims, multiplyOf)),
   // As matmul; with rotary its errors are turned too, by sines and cosines of at most 1, and rotary's own are added.
   tolerance: (inputs, dims) =>
@@ -134,7 +146,7 @@ ${productMain(tilingOf(options, sizes(dims)), {
       if (!part.isTurned) return bound;
       const x = multiplyOf(part.operands, partDims).map((value, i) => Math.abs(value) + bound[i]);
       const angles = { first_pos: inputs.first_pos, cos: inputs.cos, sin: inputs.sin };
-      const own = rotary.tolerance({ x, ...angles }, partDims, {}).out;
+      const own = rotaryTruth.tolerance({ x, ...angles }, partDims, {}).out;
       // |cos|·e + |sin|·e': the turn of the errors with nothing cancelled.
       const { half, d_head } = partDims;
       return own.map((error, i) => {
@@ -162,7 +174,7 @@ const multiplyOf = (operands: Arrays, dims: Dims) => multiply(operands, dims, (v
 function turned(part: Part, inputs: Arrays, dims: Dims, product: typeof multiplyOf): Float64Array {
   const x = product(part.operands, dims);
   if (!part.isTurned) return x;
-  return rotary.reference({ x, first_pos: inputs.first_pos, cos: inputs.cos, sin: inputs.sin }, dims, {}).out;
+  return rotaryTruth.reference({ x, first_pos: inputs.first_pos, cos: inputs.cos, sin: inputs.sin }, dims, {}).out;
 }
 
 /** What `of` makes of each of the three products, as outputs; caches hold nothing but the new rows. */

@@ -9,12 +9,13 @@
 // Source of the method: TransformerLens, ActivationCache.apply_ln_to_stack and logit_attrs.
 // Cost: 4 to 12 bytes read, 0 to 4 written, 3 flops per element and projection, about 20 more for a stored vector.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { divide } from './functions/divide.ts';
+import { divide, divideTruth } from './functions/divide.ts';
 import {
   BLOCK,
   dotRoundings,
   gamma,
   type Kernel,
+  type KernelTruth,
   linearWorkgroups,
   SEGMENT,
   SMALLEST_NORMAL,
@@ -145,6 +146,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, pos }) => linearWorkgroups(batch * pos, 1),
+};
+
+export const residualStackTruth: KernelTruth = {
   reference: ({ x, elements, rows, factor, scale, direction, minus, gain }, dims, { centred }) => {
     const { batch, pos, d_model } = dims;
     const vectors = new Float64Array(batch * pos * d_model);
@@ -175,8 +179,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
     const { batch, pos, d_model } = dims;
     const vectors = new Float64Array(batch * pos * d_model);
     const projected = new Float64Array(batch * pos);
-    const ofMean = gamma(sumRoundings(d_model) + 2 * divide.maxUlp + 1);
-    const ofDivision = scale ? 2 * U * divide.maxUlp * 1.001 : 0;
+    const ofMean = gamma(sumRoundings(d_model) + 2 * divideTruth.maxUlp + 1);
+    const ofDivision = scale ? 2 * U * divideTruth.maxUlp * 1.001 : 0;
     for (let component = 0; component < batch; component++) {
       for (let r = 0; r < pos; r++) {
         const [element, row] = [elements[component], rows[r]];

@@ -5,7 +5,16 @@
 // Source: Su et al. 2021, arXiv:2104.09864, in the half-split layout of GPT-NeoX and Llama.
 // Cost: 12 bytes, 3 flops per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Arrays, type Dims, type Kernel, LINEAR_INDEX, linearWorkgroups, SMALLEST_NORMAL, U } from './kernel.ts';
+import {
+  type Arrays,
+  type Dims,
+  type Kernel,
+  type KernelTruth,
+  LINEAR_INDEX,
+  linearWorkgroups,
+  SMALLEST_NORMAL,
+  U,
+} from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -41,6 +50,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, pos, n_heads, d_head }) => linearWorkgroups(batch * pos * n_heads * d_head, WORKGROUP),
+};
+
+export const rotaryTruth: KernelTruth = {
   reference: (inputs, dims) => ({ out: rotate(inputs, dims, (a, b) => a + b, new Float64Array(inputs.x)) }),
   // Two products and a sum: 2u of the terms' absolute values (the tables are inputs here), 3u with the higher orders. Whatever is
   // below 2⁻¹²⁶ may be taken as 0: two inputs, as many sines and cosines, two products and the sum. What is copied is exact.

@@ -16,8 +16,8 @@
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { chooseToken } from './choose_token.ts';
 import { DRAW, DRAW_FUNCTIONS } from './draw.ts';
-import { exponential } from './functions/exponential.ts';
-import { type Dims, type Kernel, SMALLEST_NORMAL, U, wgslFloat } from './kernel.ts';
+import { exponential, exponentialTruth } from './functions/exponential.ts';
+import { type Dims, type Kernel, type KernelTruth, SMALLEST_NORMAL, U, wgslFloat } from './kernel.ts';
 import { PHILOX } from './philox.ts';
 import { CHOICE_FIELDS, FARTHEST, NOBODY, PARAMETERS, rowOf, UNIT } from './sample_parameters.ts';
 import { WHOLE_NUMBERS } from './whole_numbers.ts';
@@ -146,6 +146,9 @@ ${DRAW}
 }
 `,
   workgroups: ({ batch }) => [batch, 1, 1],
+};
+
+export const sampleTruth: KernelTruth = {
   reference: (inputs, dims, { greedy }) => {
     const { batch, d_vocab_out } = dims;
     const weights = new Float64Array(batch * d_vocab_out);
@@ -168,7 +171,7 @@ ${DRAW}
   // (test/kernels/sample.gpu.test.ts says how near), and no case of the table has such a u.
   tolerance: (inputs, dims, options) => {
     const { batch, d_vocab_out } = dims;
-    const { weights, choice } = sample.reference(inputs, dims, options);
+    const { weights, choice } = sampleTruth.reference(inputs, dims, options);
     const choiceBounds = new Float64Array(choice.length);
     for (let row = 0; row < batch; row++) {
       const { logits, scores, options } = rowOf(inputs, dims, row);
@@ -191,7 +194,7 @@ ${DRAW}
  */
 export function weightError(distance: number, roundings: number): number {
   if (distance > FARTHEST * (1 - 4 * U)) return Math.exp(-distance) + UNIT;
-  return Math.exp(-distance) * (roundings * U * distance + 2 * U * exponential.maxUlp) * 1.001;
+  return Math.exp(-distance) * (roundings * U * distance + 2 * U * exponentialTruth.maxUlp) * 1.001;
 }
 
 function largestOf(numbers: Float64Array): number {

@@ -1,9 +1,17 @@
 // soft_cap: out = cap·tanh(x / cap), which keeps logits within ±cap (Gemma 2's output_logits_soft_cap).
 // Source: Gemma Team 2024, arXiv:2408.00118, §2. Cost: 8 bytes, about 40 flops per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { divide } from './functions/divide.ts';
-import { hyperbolicTangent } from './functions/hyperbolic_tangent.ts';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups, SMALLEST_NORMAL, U, wgslFloat } from './kernel.ts';
+import { divide, divideTruth } from './functions/divide.ts';
+import { hyperbolicTangent, hyperbolicTangentTruth } from './functions/hyperbolic_tangent.ts';
+import {
+  type Kernel,
+  type KernelTruth,
+  LINEAR_INDEX,
+  linearWorkgroups,
+  SMALLEST_NORMAL,
+  U,
+  wgslFloat,
+} from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -26,12 +34,15 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, outputs, d_vocab_out }) => linearWorkgroups(batch * outputs * d_vocab_out, WORKGROUP),
+};
+
+export const softCapTruth: KernelTruth = {
   reference: ({ x }, _, { cap }) => ({ out: x.map((v) => Number(cap) * Math.tanh(v / Number(cap))) }),
   // Relatively: tanh's condition is at most 1, so the division's ULPs and tanh's add up; the product and the cap's own rounding
   // (twice, it divides too) a half each. A quotient below 2⁻¹²⁶ may be 0, which the cap multiplies, and so may the product.
   tolerance: ({ x }, dims, options) => {
-    const ulps = divide.maxUlp + hyperbolicTangent.maxUlp + 1.5;
-    const { out } = softCap.reference({ x }, dims, options);
+    const ulps = divideTruth.maxUlp + hyperbolicTangentTruth.maxUlp + 1.5;
+    const { out } = softCapTruth.reference({ x }, dims, options);
     return { out: out.map((v) => 2 * U * ulps * Math.abs(v) + 2 * (1 + Number(options.cap)) * SMALLEST_NORMAL) };
   },
 };

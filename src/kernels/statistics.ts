@@ -7,7 +7,16 @@
 // Source of the merge: Chan, Golub, LeVeque 1983. Cost: 4 bytes (cached for the later passes) and about 10 flops per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
 import { divide } from './functions/divide.ts';
-import { gamma, type Kernel, LINEAR_INDEX, linearWorkgroups, MASKED, SMALLEST_NORMAL, U } from './kernel.ts';
+import {
+  gamma,
+  type Kernel,
+  type KernelTruth,
+  LINEAR_INDEX,
+  linearWorkgroups,
+  MASKED,
+  SMALLEST_NORMAL,
+  U,
+} from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -107,6 +116,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ chunks }) => linearWorkgroups(chunks, WORKGROUP),
+};
+
+export const statisticsTruth: KernelTruth = {
   reference: ({ x }, { chunks, fields }) => {
     const out = new Float64Array(chunks * fields);
     for (let chunk = 0; chunk < chunks; chunk++) {
@@ -136,7 +148,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   // and γ. Whatever is below 2⁻¹²⁶ may be taken as 0: inputs (which the scale may enlarge), scaled elements, sums and the
   // quotient, squares and their sums. What is lost of the elements differs between them, so it also meets their deviations.
   tolerance: ({ x }, dims) => {
-    const { out } = statistics.reference({ x }, dims, {});
+    const { out } = statisticsTruth.reference({ x }, dims, {});
     const bound = new Float64Array(out.length);
     for (let chunk = 0; chunk < dims.chunks; chunk++) {
       const finite = x.subarray(chunk * CHUNK, (chunk + 1) * CHUNK).filter((v) => Number.isFinite(v) && v !== MASKED);

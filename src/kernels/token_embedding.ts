@@ -3,7 +3,7 @@
 // positions whose token lies in it (`first_token` … `first_token + d_vocab − 1`) and leaves the others alone.
 // Cost: 8 bytes and no flops per element.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { type Kernel, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
+import { type Kernel, type KernelTruth, LINEAR_INDEX, linearWorkgroups } from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -30,6 +30,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: (dims) => linearWorkgroups(dims.batch * dims.pos * dims.d_model, WORKGROUP),
+};
+
+export const tokenEmbeddingTruth: KernelTruth = {
   reference: ({ tokens, W_E }, { d_model, d_vocab, row_stride }, { firstToken }) => {
     const out = new Float64Array(tokens.length * d_model);
     for (let row = 0; row < tokens.length; row++) {

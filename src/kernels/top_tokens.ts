@@ -5,8 +5,18 @@
 // through its logits once for each of the k and once for the total; the choice itself compares and has no rounding.
 // Cost: 4·(k + 1) bytes (cached after the first pass) and about 2·k + 30 flops per logit.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { exponential } from './functions/exponential.ts';
-import { BLOCK, gamma, type Kernel, linearWorkgroups, SEGMENT, SMALLEST_NORMAL, sumRoundings, U } from './kernel.ts';
+import { exponential, exponentialTruth } from './functions/exponential.ts';
+import {
+  BLOCK,
+  gamma,
+  type Kernel,
+  type KernelTruth,
+  linearWorkgroups,
+  SEGMENT,
+  SMALLEST_NORMAL,
+  sumRoundings,
+  U,
+} from './kernel.ts';
 
 const WORKGROUP = 64;
 
@@ -95,6 +105,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
 }
 `,
   workgroups: ({ batch, pos }) => linearWorkgroups(batch * pos, 1),
+};
+
+export const topTokensTruth: KernelTruth = {
   reference: ({ logits }, { d_vocab_out, k }) => {
     const rows = logits.length / d_vocab_out;
     const top = new Float64Array(rows * k * 2);
@@ -113,13 +126,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgr
   // argument (u·|logit − maximum|, relative), its own ULPs, γ of the additions; below 2⁻¹²⁶ it is 0.
   tolerance: ({ logits }, dims) => {
     const { d_vocab_out } = dims;
-    const { top, total } = topTokensKernel.reference({ logits }, dims, {});
+    const { top, total } = topTokensTruth.reference({ logits }, dims, {});
     const bound = total.map((_, row) => {
       const values = logits.subarray(row * d_vocab_out, (row + 1) * d_vocab_out);
       const maximum = values.reduce((most, v) => Math.max(most, v), Number.NEGATIVE_INFINITY);
       let error = 0;
       for (const value of values) {
-        const relative = U * Math.min(maximum - value, 200) + 2 * U * exponential.maxUlp;
+        const relative = U * Math.min(maximum - value, 200) + 2 * U * exponentialTruth.maxUlp;
         error += Math.exp(value - maximum) * relative * 1.001 + SMALLEST_NORMAL;
       }
       return error + gamma(sumRoundings(d_vocab_out)) * total[row] * 1.001;

@@ -13,6 +13,7 @@ import {
   dotUnderflow,
   gamma,
   type Kernel,
+  type KernelTruth,
   type ProductSizes,
   SEGMENT,
   U,
@@ -70,6 +71,9 @@ ${productMain(tilingOf(options, sizes(dims)), {
 `,
   workgroups: (dims, options) => productWorkgroups(tilingOf(options, sizes(dims)), sizes(dims)),
   product: sizes,
+};
+
+export const unembedTruth: KernelTruth = {
   reference: ({ x, W_U, b_U, last_pos }, dims, { firstColumn }) => {
     const { batch, pos, outputs, d_model, d_vocab_out, d_vocab_total, row_stride } = dims;
     const rows = batch * outputs;
@@ -95,6 +99,6 @@ ${productMain(tilingOf(options, sizes(dims)), {
     };
     const g = gamma(dotRoundings(dims.d_model) + 1);
     const underflow = dotUnderflow(dims.d_model, x, W_U);
-    return { out: unembed.reference(absolute, dims, options).out.map((m) => g * m + U * m + underflow) };
+    return { out: unembedTruth.reference(absolute, dims, options).out.map((m) => g * m + U * m + underflow) };
   },
 };

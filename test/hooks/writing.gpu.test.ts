@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { buildGraph, type Graph } from '../../src/engine/graph.ts';
 import { add, Model, set, type Tensor } from '../../src/index.ts';
-import { attentionPattern } from '../../src/kernels/attention_pattern.ts';
-import { attentionValues } from '../../src/kernels/attention_values.ts';
+import { attentionPatternTruth } from '../../src/kernels/attention_pattern.ts';
+import { attentionValuesTruth } from '../../src/kernels/attention_values.ts';
 import { dotRoundings, gamma } from '../../src/kernels/kernel.ts';
 import { referenceForward } from '../../src/numerics/reference.ts';
 import { testDevice } from '../device.ts';
@@ -133,8 +133,8 @@ describe.each(CONFIGS)('%s', (config) => {
         const dims = { ...run, ...heads };
         check(
           'attn.hook_pattern',
-          attentionPattern.reference(inputs, dims, {}).out,
-          attentionPattern.tolerance(inputs, dims, {}).out,
+          attentionPatternTruth.reference(inputs, dims, {}).out,
+          attentionPatternTruth.tolerance(inputs, dims, {}).out,
         );
       }
       if (isScores || isPattern) {
@@ -145,8 +145,8 @@ describe.each(CONFIGS)('%s', (config) => {
         const dims = { ...run, ...heads };
         check(
           'attn.hook_z',
-          attentionValues.reference(inputs, dims, {}).out,
-          attentionValues.tolerance(inputs, dims, {}).out,
+          attentionValuesTruth.reference(inputs, dims, {}).out,
+          attentionValuesTruth.tolerance(inputs, dims, {}).out,
         );
       }
       for (const letter of isSplit ? ['q', 'k', 'v'] : []) {

@@ -4,28 +4,38 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import { edit } from '../../src/kernels/edit.ts';
-import { type Kernel, kernelSource } from '../../src/kernels/kernel.ts';
+import { type Kernel, type KernelTruth, kernelSource } from '../../src/kernels/kernel.ts';
 import { CASES } from './cases.ts';
+import { TRUTHS } from './truths.ts';
 
 const folder = join(inject('repositoryRoot'), 'src', 'kernels');
 
 function isKernel(value: unknown): value is Kernel {
-  return typeof value === 'object' && value !== null && 'wgsl' in value && 'tolerance' in value && 'bindings' in value;
+  return typeof value === 'object' && value !== null && 'wgsl' in value && 'bindings' in value;
+}
+
+function isTruth(value: unknown): value is KernelTruth {
+  return typeof value === 'object' && value !== null && 'reference' in value && 'tolerance' in value;
 }
 
 /** The one file that makes kernels, from a value's axes and what to do with it. */
 const EDIT_OF_ONE = edit([{ name: 'batch', size: 'batch' }], 'zero');
 
-test('every file of src/kernels that exports a kernel has its cases in the table, under the name of the file', async () => {
+test('every file of src/kernels that exports a kernel exports its truth, and has its cases in the table, under the name of the file', async () => {
   const kernels: Record<string, Kernel> = {};
+  const truths: Record<string, KernelTruth> = {};
   for (const file of readdirSync(folder)) {
     if (!file.endsWith('.ts') || file.endsWith('.d.ts')) continue;
-    const exported = Object.values(await import(join(folder, file))).filter(isKernel);
+    const all = Object.values(await import(join(folder, file)));
+    const exported = all.filter(isKernel);
     expect(exported.length, `kernels in ${file}`).toBeLessThanOrEqual(1);
+    for (const truth of all.filter(isTruth)) truths[file.replace(/\.ts$/, '')] = truth;
     if (file === 'edit.ts') exported.push(EDIT_OF_ONE);
     if (exported.length > 0) kernels[file.replace(/\.ts$/, '')] = exported[0];
   }
   expect(Object.keys(CASES).sort()).toEqual(Object.keys(kernels).sort());
+  expect(TRUTHS).toEqual(truths);
+  expect(Object.keys({ ...truths, edit }).sort()).toEqual(Object.keys(kernels).sort());
   for (const [file, cases] of Object.entries(CASES)) {
     expect(kernels[file].name).toBe(file);
     expect(cases.length).toBeGreaterThan(3);

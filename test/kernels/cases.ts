@@ -13,7 +13,7 @@ import { attentionScores } from '../../src/kernels/attention_scores.ts';
 import { attentionValues } from '../../src/kernels/attention_values.ts';
 import { cacheAppend } from '../../src/kernels/cache_append.ts';
 import { copyHeads } from '../../src/kernels/copy_heads.ts';
-import { axisMapLength, type EditOp, edit, ROW_FIELDS } from '../../src/kernels/edit.ts';
+import { axisMapLength, type EditAxis, type EditOp, edit, ROW_FIELDS } from '../../src/kernels/edit.ts';
 import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { headProjection } from '../../src/kernels/head_projection.ts';
 import {
@@ -687,6 +687,13 @@ const MEAN = casesOf(mean, [
 ]);
 
 /** Three rows: one edited by its own map, one left alone, one with another map, operand and parameters. */
+/** The axes of what is edited. */
+export const editAxes = (width: number): readonly EditAxis[] => [
+  { name: 'batch', size: 'batch' },
+  { name: 'pos', size: 'pos' },
+  { name: 'width', size: width },
+];
+
 export const editCase = (op: EditOp, pos: number, width: number, masked = false): Draft => ({
   dims: {
     batch: 3,
@@ -719,12 +726,7 @@ const EDITS: readonly Draft[] = [
 ];
 
 const EDIT = EDITS.flatMap((draft, index) => {
-  const axes = [
-    { name: 'batch', size: 'batch' as const },
-    { name: 'pos', size: 'pos' as const },
-    { name: 'width', size: draft.dims.width },
-  ];
-  return casesOf(edit(axes, draft.options?.op as EditOp), [draft], index + 1);
+  return casesOf(edit(editAxes(draft.dims.width), draft.options?.op as EditOp), [draft], index + 1);
 });
 
 const STACK_OPTIONAL = ['factor', 'scale', 'direction', 'minus', 'gain', 'vectors', 'projected'];

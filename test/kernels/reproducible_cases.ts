@@ -37,6 +37,7 @@ import {
   cachedQkv,
   casesOf,
   type Draft,
+  editAxes,
   editCase,
   gatedCase,
   isAppended,
@@ -113,15 +114,10 @@ const MASKED_EDITS: readonly EditOp[] = ['add', 'round_bf16'];
 
 const EDIT: readonly EmulatedCase[] = EDITS.flatMap((op, i) => {
   const [pos, width] = [101, 65];
-  const axes = [
-    { name: 'batch', size: 'batch' as const },
-    { name: 'pos', size: 'pos' as const },
-    { name: 'width', size: width },
-  ];
   const isMasked = MASKED_EDITS.includes(op);
   const draft = editCase(op, pos, width, isMasked);
   const fillings = { ...draft.fillings, operand: HARD, ...(!isMasked && { values: HARD }) };
-  return casesOf(edit(axes, op), [{ ...draft, fillings }], i + 1, 'reproducible').map((kernelCase) => ({
+  return casesOf(edit(editAxes(width), op), [{ ...draft, fillings }], i + 1, 'reproducible').map((kernelCase) => ({
     ...kernelCase,
     emulate: emulatedEdit([3, pos, width], op),
   }));

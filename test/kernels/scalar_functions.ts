@@ -1,39 +1,45 @@
 // The scalar functions on a device, one by one, beside their emulations in float32 arithmetic. For tests and for the sweep.
-import { divide } from '../../src/kernels/functions/divide.ts';
-import { errorFunction } from '../../src/kernels/functions/error_function.ts';
-import { exponential } from '../../src/kernels/functions/exponential.ts';
-import { hyperbolicTangent } from '../../src/kernels/functions/hyperbolic_tangent.ts';
-import { normalCumulative } from '../../src/kernels/functions/normal_cumulative.ts';
-import { reciprocal } from '../../src/kernels/functions/reciprocal.ts';
-import { reciprocalSquareRoot } from '../../src/kernels/functions/reciprocal_square_root.ts';
-import { sigmoid } from '../../src/kernels/functions/sigmoid.ts';
-import { squareRoot } from '../../src/kernels/functions/square_root.ts';
+import { divide, divideTruth } from '../../src/kernels/functions/divide.ts';
+import { errorFunction, errorFunctionTruth } from '../../src/kernels/functions/error_function.ts';
+import { exponential, exponentialTruth } from '../../src/kernels/functions/exponential.ts';
+import { hyperbolicTangent, hyperbolicTangentTruth } from '../../src/kernels/functions/hyperbolic_tangent.ts';
+import { normalCumulative, normalCumulativeTruth } from '../../src/kernels/functions/normal_cumulative.ts';
+import { reciprocal, reciprocalTruth } from '../../src/kernels/functions/reciprocal.ts';
+import { reciprocalSquareRoot, reciprocalSquareRootTruth } from '../../src/kernels/functions/reciprocal_square_root.ts';
+import { sigmoid, sigmoidTruth } from '../../src/kernels/functions/sigmoid.ts';
+import { squareRoot, squareRootTruth } from '../../src/kernels/functions/square_root.ts';
 import { RUN_STRUCT } from '../../src/kernels/kernel.ts';
-import { type Arithmetic, functionsSource, type ScalarFunction } from '../../src/kernels/prelude.ts';
+import {
+  type Arithmetic,
+  type FunctionTruth,
+  functionsSource,
+  type ScalarFunction,
+} from '../../src/kernels/prelude.ts';
 import * as emulation from '../../src/numerics/emulation/functions.ts';
 
-/** Each with its emulation in float32 arithmetic. */
-export const EMULATIONS: ReadonlyMap<ScalarFunction, (...args: number[]) => number> = new Map<
-  ScalarFunction,
-  (...args: number[]) => number
->([
-  [reciprocal, emulation.reciprocal],
-  [divide, emulation.divide],
-  [reciprocalSquareRoot, emulation.reciprocalSquareRoot],
-  [squareRoot, emulation.squareRoot],
-  [exponential, emulation.exponential],
-  [sigmoid, emulation.sigmoid],
-  [hyperbolicTangent, emulation.hyperbolicTangent],
-  [errorFunction, emulation.errorFunction],
-  [normalCumulative, emulation.normalCumulative],
-]);
+/** A function, what it is held to, and its emulation in float32 arithmetic. */
+export interface CheckedFunction extends ScalarFunction, FunctionTruth {
+  readonly emulate: (...args: number[]) => number;
+}
+
+export const CHECKED_FUNCTIONS: readonly CheckedFunction[] = [
+  { ...reciprocal, ...reciprocalTruth, emulate: emulation.reciprocal },
+  { ...divide, ...divideTruth, emulate: emulation.divide },
+  { ...reciprocalSquareRoot, ...reciprocalSquareRootTruth, emulate: emulation.reciprocalSquareRoot },
+  { ...squareRoot, ...squareRootTruth, emulate: emulation.squareRoot },
+  { ...exponential, ...exponentialTruth, emulate: emulation.exponential },
+  { ...sigmoid, ...sigmoidTruth, emulate: emulation.sigmoid },
+  { ...hyperbolicTangent, ...hyperbolicTangentTruth, emulate: emulation.hyperbolicTangent },
+  { ...errorFunction, ...errorFunctionTruth, emulate: emulation.errorFunction },
+  { ...normalCumulative, ...normalCumulativeTruth, emulate: emulation.normalCumulative },
+];
 /** What results hold before they are written. */
 const GARBAGE = 12345;
 
 /** The function at each pair of arguments (the second counts for functions of two), [count]. Frees what it makes. */
 export async function evaluatePairs(
   device: GPUDevice,
-  f: ScalarFunction,
+  f: CheckedFunction,
   pairs: Float32Array<ArrayBuffer>,
   arithmetic: Arithmetic,
 ): Promise<Float32Array> {

@@ -8,7 +8,7 @@
 // as 0. Of 0, infinity and NaN the result is what IEEE 754 says, found in integers (prelude.ts).
 // Measured worst error, 2·10⁷ random pairs: 0.50 ULP (correctly rounded), with mul_add fused and without. In fast mode a compiler may
 // regroup the residual: 1.48 ULP on lavapipe.
-import type { ScalarFunction } from '../prelude.ts';
+import type { FunctionTruth, ScalarFunction } from '../prelude.ts';
 import { reciprocal } from './reciprocal.ts';
 
 /** `divide(a, b) = a/b`. */
@@ -49,6 +49,9 @@ fn divide(a: f32, b: f32) -> f32 {
   return bitcast<f32>(bits | ((a_bits ^ b_bits) & 0x80000000u));
 }`,
   requires: [reciprocal],
+};
+
+export const divideTruth: FunctionTruth = {
   reference: (a, b) => a / b,
   maxUlp: 2,
   domain: [
