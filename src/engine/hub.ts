@@ -1,20 +1,12 @@
-// Models on the Hugging Face hub: `hf:owner/name@revision` as an address, and files that are kept from one load to the next. A revision is
-// looked up first: the hub says which commit it is, and how large its files are. A commit never changes, so what is kept under it needs no
+// Models on the Hugging Face hub, whose files are kept from one load to the next. Not their addresses (hub_name.ts). A revision is looked
+// up first: the hub says which commit it is, and how large its files are. A commit never changes, so what is kept under it needs no
 // asking whether it is new; a kept file of another size than the hub's is broken, and comes anew.
 //
 // The second load of a model asks the hub one question, and none if the revision is a commit.
-import type { FileStore, OpenStore, StorePath, StoreWriter } from './file_store.ts';
-import { isNode } from './node.ts';
+import { type CacheOption, downloadStore, type FileStore, type StorePath, type StoreWriter } from './file_store.ts';
+import { type HubName, hubEndpoint, hubFiles } from './hub_name.ts';
 import type { OpenedFile, Source } from './source.ts';
-import { openUrl, urlSource } from './url_source.ts';
-
-/** A model's place on the hub. */
-export interface HubName {
-  /** `owner/name`, or the name alone of some old models. */
-  readonly repository: string;
-  /** A branch, a tag, a commit, or `refs/pr/…`. */
-  readonly revision: string;
-}
+import { openUrl } from './url_source.ts';
 
 /** What the hub says of a revision. */
 interface Commit {
@@ -27,32 +19,12 @@ const COMMIT = /^[0-9a-f]{40}$/;
 const FILES = 'files.json';
 
 /**
- * @throws Error where this is no name of the hub's
- * @example
- * parseHubName('hf:openai-community/gpt2'); // { repository: 'openai-community/gpt2', revision: 'main' }
+ * The files of a model, from the store where they are whole there; what is read to its end is kept.
+ * @throws Error where the cache means nothing here
  */
-export function parseHubName(location: string): HubName {
-  const match = /^hf:((?:\w[\w.-]*\/)?\w[\w.-]*)(?:@(.+))?$/.exec(location);
-  if (!match) {
-    throw new Error(`source: expected hf:owner/name or hf:owner/name@revision, got ${JSON.stringify(location)}`);
-  }
-  const [, repository, revision = 'main'] = match;
-  return { repository, revision };
-}
-
-/** The hub, or in Node what HF_ENDPOINT names in its place. */
-function endpoint(): string {
-  const other = isNode() ? process.env.HF_ENDPOINT : undefined;
-  return (other || 'https://huggingface.co').replace(/\/+$/, '');
-}
-
-function filesAt({ repository, revision }: HubName): Source {
-  return urlSource(new URL(`${endpoint()}/${repository}/resolve/${encodeURIComponent(revision)}/`));
-}
-
-/** The files of a model, from the store where they are whole there; what is read to its end is kept. */
-export function hubSource(name: HubName, openStore: OpenStore): Source {
-  const direct = filesAt(name);
+export function hubSource(name: HubName, cache: CacheOption | undefined): Source {
+  const openStore = downloadStore(cache);
+  const direct = hubFiles(name);
   let looking: Promise<Commit> | null = null;
   return {
     description: direct.description,
@@ -66,7 +38,7 @@ export function hubSource(name: HubName, openStore: OpenStore): Source {
       const { commit, sizes } = await looking;
       if (!Object.hasOwn(sizes, file)) return null;
       const path = [...name.repository.split('/'), commit, ...file.split('/')];
-      const at = filesAt({ ...name, revision: commit });
+      const at = hubFiles({ ...name, revision: commit });
       return openKept(store, path, sizes[file], () => at.open(file, signal));
     },
   };
@@ -133,7 +105,7 @@ async function lookUp(name: HubName, store: FileStore, signal?: AbortSignal): Pr
 }
 
 async function askHub({ repository, revision }: HubName, signal?: AbortSignal): Promise<Commit> {
-  const url = new URL(`${endpoint()}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`);
+  const url = new URL(`${hubEndpoint()}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`);
   const opened = await openUrl(url, signal);
   if (!opened) throw new Error(`source: hf:${repository}@${revision}: the hub has no such model or revision.`);
   const commit = parseAnswer(await text(opened.chunks));

@@ -12,7 +12,7 @@ import { GpuMemory, OutOfMemoryError } from './memory.ts';
 import { PipelineCache } from './pipelines.ts';
 import { type ChooseTiling, compile, type Plan, type PlanRequest } from './plan.ts';
 import { Tilings } from './tilings.ts';
-import { type TunedProduct, tuneProducts } from './tuner.ts';
+import type { TunedProduct } from './tuner.ts';
 import type { Piece, WeightLayout } from './weights.ts';
 import { Workspace } from './workspace.ts';
 
@@ -222,6 +222,7 @@ export class Runtime {
     input: RunInput,
     options: { signal?: AbortSignal; onProduct: (name: string) => void },
   ): Promise<TunedProduct[]> {
+    const { tuneProducts } = await import('./tuner.ts');
     const { memory, pipelines, tilings } = this;
     const complete = this.complete(request);
     const frame = await this.run(complete, input);

@@ -1,8 +1,8 @@
 // Where a model's files come from: a folder's URL, a path in Node, files that a user picked, or the Hugging Face hub.
 // A source opens files by name and streams them; what is in them is `checkpoint.ts`'s business.
 
-import { type CacheOption, downloadStore } from './file_store.ts';
-import { hubSource, parseHubName } from './hub.ts';
+import type { CacheOption } from './file_store.ts';
+import { type HubName, hubFiles, parseHubName } from './hub_name.ts';
 import { canReadPaths, openPath, pathOfFileUrl } from './node_files.ts';
 import { urlSource } from './url_source.ts';
 
@@ -56,11 +56,23 @@ export function createSource(location: SourceLocation, { cache }: SourceOptions 
   if (location instanceof URL) return createSource(location.href, { cache });
   if (typeof location !== 'string') return filesSource(Array.from(location));
   if (location.trim() === '') throw new Error('source: expected a URL or path of a folder, got an empty string');
-  if (location.startsWith('hf:')) return hubSource(parseHubName(location), downloadStore(cache));
+  if (location.startsWith('hf:')) return hubSource(parseHubName(location), cache);
   if (location.startsWith('file:') && canReadPaths()) return pathSource(pathOfFileUrl(location));
   if (/^[a-z][a-z0-9+.-]+:/i.test(location)) return urlSource(new URL(location));
   if (canReadPaths()) return pathSource(location);
   return urlSource(new URL(location, globalThis.document?.baseURI ?? globalThis.location?.href));
+}
+
+/** Files from the hub. What looks them up and keeps them is imported with the first one. */
+function hubSource(name: HubName, cache: CacheOption | undefined): Source {
+  let source: Promise<Source> | null = null;
+  return {
+    description: hubFiles(name).description,
+    async open(file, signal) {
+      source ??= import('./hub.ts').then((hub) => hub.hubSource(name, cache));
+      return (await source).open(file, signal);
+    },
+  };
 }
 
 function pathSource(folder: string): Source {

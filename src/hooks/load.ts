@@ -9,18 +9,19 @@ import {
   type RawConfig,
 } from '../engine/checkpoint.ts';
 import type { ModelConfig, WeightSpec } from '../engine/config.ts';
-import { requestDevice } from '../engine/device.ts';
+import { describeAdapter, requestDevice } from '../engine/device.ts';
 import { dispatchesOf } from '../engine/frame.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
+import { isNode } from '../engine/node.ts';
 import { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation, SourceOptions } from '../engine/source.ts';
-import type { TilingRequest } from '../engine/tilings.ts';
+import { rememberedTilings } from '../engine/tiling_store.ts';
+import { checkTilingRequest, type TilingRequest, Tilings } from '../engine/tilings.ts';
 import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
 import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayouts } from '../engine/weights.ts';
 import { SMALLEST_NORMAL } from '../kernels/kernel.ts';
 import { checkNumerics, type Numerics } from '../kernels/prelude.ts';
 import { checkWeightFormat, largestWeight, type WeightFormat } from '../kernels/weight_formats.ts';
-import { modelTilings } from './tune.ts';
 
 /** A model in memory instead of in a folder: what config.json would say, and tensors by their checkpoint names. */
 export interface ModelInMemory {
@@ -141,6 +142,14 @@ async function together<A, B>(
 function endTokens(raw: RawConfig, { dVocab }: ModelConfig): number[] {
   const isId = (id: unknown): id is number => Number.isInteger(id) && Number(id) >= 0 && Number(id) < dVocab;
   return [raw.eos_token_id].flat().filter(isId);
+}
+
+/** The tilings of a model on a device: as the caller, or in Node `HYALINE_TILINGS`, wants. */
+function modelTilings(device: GPUDevice, request: TilingRequest | undefined): Tilings {
+  const variable = isNode() ? process.env.HYALINE_TILINGS : undefined;
+  const { isFallback, text } = describeAdapter(device);
+  const wanted = checkTilingRequest(request ?? (variable || 'remembered'));
+  return new Tilings(isFallback ? 'software' : 'hardware', wanted, rememberedTilings(text));
 }
 
 /** What one binding may hold on this device. */

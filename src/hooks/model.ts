@@ -27,11 +27,11 @@ import {
 } from './layer_range.ts';
 import { type LoadOptions, loadModel, type ModelInMemory, type ModelParts } from './load.ts';
 import { describeHook, type Hook, type HookNames, selectHooks } from './names.ts';
-import { type RoundedWeights, WeightRoundings } from './rounded_weights.ts';
+import type { RoundedWeights, WeightRoundings } from './rounded_weights.ts';
 import type { Selection } from './selection.ts';
 import type { Tensor } from './tensor.ts';
 import { checkTokens, type TokenBatch, type TokenInput, tokenRows } from './tokens.ts';
-import { type TuneOptions, tuneModel } from './tune.ts';
+import type { TuneOptions } from './tune.ts';
 import { runUnembedding } from './unembed.ts';
 import { readWeight, selectWeights, type WeightNames } from './weights.ts';
 import { planWrites, runWithWrites } from './writes.ts';
@@ -116,7 +116,7 @@ export class Model {
   /** @internal */
   readonly graph: Graph;
   private readonly ownsDevice: boolean;
-  private readonly roundings: WeightRoundings;
+  private roundings: WeightRoundings | null = null;
 
   private constructor(parts: ModelParts) {
     this.config = parts.config;
@@ -128,7 +128,6 @@ export class Model {
     this.weightFormat = parts.weightFormat;
     this.device = parts.device;
     this.ownsDevice = parts.ownsDevice;
-    this.roundings = new WeightRoundings(parts.runtime, parts.config);
     this.hooks = [...parts.graph.values.values()].map(describeHook);
   }
 
@@ -360,6 +359,7 @@ export class Model {
    * tuned[0]; // { name: 'matmul 128x128, 1 row, fast', best: 'register 1x4', medianMs: { 'register 1x4': 0.02, … }, … }
    */
   async tune(options: TuneOptions = {}): Promise<TunedProduct[]> {
+    const { tuneModel } = await import('./tune.ts');
     return tuneModel(this.runtime, this.config, options);
   }
 
@@ -403,6 +403,8 @@ export class Model {
     format: NumberFormat,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<RoundedWeights> {
+    const { WeightRoundings } = await import('./rounded_weights.ts');
+    this.roundings ??= new WeightRoundings(this.runtime, this.config);
     return this.roundings.round(where, format, options);
   }
 

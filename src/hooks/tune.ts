@@ -2,10 +2,9 @@
 import type { ModelConfig } from '../engine/config.ts';
 import { describeAdapter } from '../engine/device.ts';
 import { LOGITS } from '../engine/graph.ts';
-import { isNode } from '../engine/node.ts';
 import type { Runtime } from '../engine/runtime.ts';
-import { rememberedTilings, rememberTilings } from '../engine/tiling_store.ts';
-import { checkTilingRequest, ROW_CLASSES, type TilingRequest, Tilings } from '../engine/tilings.ts';
+import { rememberTilings } from '../engine/tiling_store.ts';
+import { ROW_CLASSES } from '../engine/tilings.ts';
 import type { TunedProduct } from '../engine/tuner.ts';
 import type { TilingName } from '../kernels/tiling.ts';
 
@@ -22,14 +21,6 @@ export interface TuneOptions {
   readonly onProgress?: (progress: TuneProgress) => void;
   /** Whether later loads on this adapter begin with the result; true if absent. */
   readonly remember?: boolean;
-}
-
-/** The tilings of a model on a device: as the caller, or in Node `HYALINE_TILINGS`, wants. */
-export function modelTilings(device: GPUDevice, request: TilingRequest | undefined): Tilings {
-  const variable = isNode() ? process.env.HYALINE_TILINGS : undefined;
-  const { isFallback, text } = describeAdapter(device);
-  const wanted = checkTilingRequest(request ?? (variable || 'remembered'));
-  return new Tilings(isFallback ? 'software' : 'hardware', wanted, rememberedTilings(text));
 }
 
 /** Tunes runs of as many rows as the classes say, as far as the context goes. */
