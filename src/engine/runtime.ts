@@ -2,7 +2,7 @@
 // Knows nothing of names that users type, of tokens as text, or of caches.
 import type { Kernel, Variant } from '../kernels/kernel.ts';
 import type { Guarding, Numerics } from '../kernels/prelude.ts';
-import { decodeMatrix, encodeMatrix, matrixWords, type StoredMatrix } from '../kernels/weight_formats.ts';
+import { matrixWords, type StoredMatrix, type WeightFormat } from '../kernels/weight_formats.ts';
 import { planLimits } from './device.ts';
 import { dispatchKernel, PreparedKernel } from './dispatch.ts';
 import { dispatchesOf, Frame, type RunInput } from './frame.ts';
@@ -29,6 +29,8 @@ const MAX_PLANS = 16;
 /** A request; without numerics it has the runtime's. */
 export type RunRequest = Omit<PlanRequest, 'numerics'> & Partial<Pick<PlanRequest, 'numerics'>>;
 
+type Codec = typeof import('../kernels/weight_codec.ts');
+
 /** A variant of a kernel that works on a run's values. */
 type VariantOfRun = Omit<Variant, 'arithmetic'> & { readonly numerics: Numerics };
 
@@ -37,6 +39,8 @@ export class Runtime {
   readonly numerics: Numerics;
   /** What reproducible numerics need on this adapter; until that is measured, all there is. The bits are the same. */
   private reproducible: Guarding = 'guarded';
+  /** Of models whose matrices are stored in less than float32. */
+  private codec: Codec | null = null;
   readonly memory: GpuMemory;
   readonly pipelines: PipelineCache;
   readonly tilings: Tilings;
@@ -66,13 +70,28 @@ export class Runtime {
     const layout = this.layouts.get(name);
     if (!layout) throw new Error(`weights: "${name}" has no layout.`);
     const places = layout.pieces.map((piece) => {
-      const words = encodeMatrix(rowsOf(data, layout, piece), storedMatrix(layout, piece));
+      const words = this.encode(rowsOf(data, layout, piece), storedMatrix(layout, piece));
       const buffer = this.sharedBuffer(layout) ?? this.memory.createStorage(name, words.byteLength);
       const offset = layout.shared?.offset ?? 0;
       this.memory.device.queue.writeBuffer(buffer, offset, words);
       return { buffer, offset, size: words.byteLength };
     });
     this.weights.set(name, places);
+  }
+
+  private encode(data: Float32Array<ArrayBuffer>, matrix: StoredMatrix): Uint32Array<ArrayBuffer> {
+    if (matrix.format === 'f32') return new Uint32Array(data.buffer, data.byteOffset, data.length);
+    return this.codecOf(matrix).encodeMatrix(data, matrix);
+  }
+
+  private decode(words: Uint32Array<ArrayBuffer>, matrix: StoredMatrix): Float32Array<ArrayBuffer> {
+    if (matrix.format === 'f32') return new Float32Array(words.buffer, words.byteOffset, words.length);
+    return this.codecOf(matrix).decodeMatrix(words, matrix);
+  }
+
+  private codecOf({ format }: StoredMatrix): Codec {
+    if (!this.codec) throw new Error(`weights: ${format} was not prepared.`);
+    return this.codec;
   }
 
   /** The buffer that a weight shares with others, itself bound by its own name; null where it has its own. */
@@ -92,7 +111,7 @@ export class Runtime {
     if (!layout) return;
     this.weights.get(name)?.forEach(({ buffer, offset = 0 }, i) => {
       const piece = layout.pieces[i];
-      const words = encodeMatrix(rowsOf(data, layout, piece), storedMatrix(layout, piece));
+      const words = this.encode(rowsOf(data, layout, piece), storedMatrix(layout, piece));
       this.memory.device.queue.writeBuffer(buffer, offset, words);
     });
   }
@@ -114,9 +133,14 @@ export class Runtime {
       const matrix = storedMatrix(layout, piece);
       const { buffer, offset } = weight.buffers[i];
       const words = await this.memory.read(buffer, 4 * matrixWords(matrix), offset);
-      data.set(decodeMatrix(new Uint32Array(words), matrix), piece.firstRow * layout.rowStride);
+      data.set(this.decode(new Uint32Array(words), matrix), piece.firstRow * layout.rowStride);
     }
     return data;
+  }
+
+  /** Gets ready for weights that are stored in this format. */
+  async prepareFormat(format: WeightFormat): Promise<void> {
+    if (format !== 'f32') this.codec = await import('../kernels/weight_codec.ts');
   }
 
   /**

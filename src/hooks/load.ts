@@ -107,6 +107,7 @@ async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Pro
     const made = new Runtime(device, graph, layouts, numerics, modelTilings(device, options.tilings));
     runtime = made;
     await runtime.prepareNumerics(numerics);
+    await runtime.prepareFormat(weightFormat);
     // Config and headers say what the first plans are: their pipelines compile while the weights come.
     const [notFinite] = await together(options.signal, (signal) => [
       upload(made, loaded, config, layouts, { ...options, signal }),

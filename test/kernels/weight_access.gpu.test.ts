@@ -1,7 +1,8 @@
 // Kernels that read a stored matrix give the bits that they give for the float32 numbers which that matrix is, in every arithmetic.
 import { expect, test } from 'vitest';
 import type { Variant } from '../../src/kernels/kernel.ts';
-import { decodeMatrix, encodeMatrix, type MatrixStorage, type StoredMatrix } from '../../src/kernels/weight_formats.ts';
+import { decodeMatrix, encodeMatrix } from '../../src/kernels/weight_codec.ts';
+import type { MatrixStorage, StoredMatrix } from '../../src/kernels/weight_formats.ts';
 import { createInputs, findCase, type KernelCase } from './cases.ts';
 import { GARBAGE, type Inputs, runKernel } from './harness.ts';
 

@@ -2,15 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { roundTo } from '../../src/kernels/formats.ts';
-import {
-  decodeMatrix,
-  encodeMatrix,
-  fromHalf,
-  largestWeight,
-  matrixWords,
-  type StoredMatrix,
-  toHalf,
-} from '../../src/kernels/weight_formats.ts';
+import { decodeMatrix, encodeMatrix, fromHalf, toHalf } from '../../src/kernels/weight_codec.ts';
+import { largestWeight, matrixWords, type StoredMatrix } from '../../src/kernels/weight_formats.ts';
 import { firstDifference } from '../tensors.ts';
 
 const HALF_STEPS = Array.from({ length: 0x7c00 }, (_, bits) => bits);
