@@ -4,7 +4,7 @@ import { bundle, isWithin, measureSizes, sizeTable } from '../scripts/size.mjs';
 
 /** Parts that a page which runs a model and reads hooks has no use for. */
 const UNUSED =
-  /^src\/(analysis|numerics|cli|ui)\/|^src\/hooks\/(generate|sampling|copies|statistics)\.ts$|fingerprint|dawn|picomatch/;
+  /^src\/(analysis|numerics|cli|ui)\/|^src\/hooks\/(generate|sampling|copies|statistics|tune|rounded_weights)\.ts$|^src\/engine\/(tuner|hub|file_store)\.ts$|weight_codec|fingerprint|dawn|picomatch/;
 
 const sizes = await measureSizes();
 
@@ -14,7 +14,7 @@ test('every bundle keeps to its limits', () => {
   for (const { atFirst } of sizes) expect(atFirst.gzip).toBeGreaterThan(10_000); // there is something in it
 });
 
-test('a page that reads hooks loads no generation, sweeps, numerics or Dawn with its own script', () => {
+test('a page that reads hooks loads no generation, sweeps, numerics, hub, tuner, encoders or Dawn with its own script', () => {
   const { atFirst, onDemand } = sizes[0];
   const files = [...atFirst.modules.keys()];
   expect(files).toContain('src/hooks/model.ts');
@@ -26,6 +26,12 @@ test('a page that reads hooks loads no generation, sweeps, numerics or Dawn with
     'src/hooks/sampling.ts',
     'src/engine/fingerprint.ts',
     'src/engine/dawn.ts',
+    'src/engine/hub.ts',
+    'src/engine/file_store.ts',
+    'src/engine/tuner.ts',
+    'src/hooks/tune.ts',
+    'src/hooks/rounded_weights.ts',
+    'src/kernels/weight_codec.ts',
   ]) {
     expect(later).toContain(file);
   }
