@@ -1,9 +1,9 @@
 // docs/hooks.md and the head of its table in README.md, from the graphs of the three architectures. Pure: no files, no GPU.
-import { parseConfig } from '../src/engine/architectures/index.ts';
 import type { RawConfig } from '../src/engine/checkpoint.ts';
 import type { ModelConfig } from '../src/engine/config.ts';
 import { buildGraph, type GraphValue } from '../src/engine/graph.ts';
 import { mergeOrders } from '../src/numerics/firing_order.ts';
+import { parseConfig } from '../test/architectures.ts';
 import { TINY_CONFIGS } from '../test/models/tiny.ts';
 
 const HOOKED = TINY_CONFIGS.hooked_transformer;

@@ -16,10 +16,10 @@ import type { BenchmarkResult, KernelTiming, Limits } from '../bench/result.ts';
 import { resultPart, shownResults, withResult } from '../bench/results_page.ts';
 import { CIRCUIT_SIZED, drawnModel, LLAMA_1B } from '../bench/shapes.ts';
 import { summary } from '../bench/summary.ts';
-import { parseConfig } from '../src/engine/architectures/index.ts';
 import { weightSpecs } from '../src/engine/config.ts';
 import { kernelSource } from '../src/kernels/kernel.ts';
 import { matmul } from '../src/kernels/matmul.ts';
+import { parseConfig } from './architectures.ts';
 
 const bench = join(inject('repositoryRoot'), 'bench');
 const f32 = (...values: number[]) => Float32Array.from(values);

@@ -4,7 +4,7 @@ import { bundle, isWithin, measureSizes, sizeTable } from '../scripts/size.mjs';
 
 /** Parts that a page which runs a model and reads hooks has no use for. */
 const UNUSED =
-  /^src\/(analysis|numerics|cli|ui)\/|^src\/hooks\/(generate|sampling|copies|statistics|tune|rounded_weights)\.ts$|^src\/engine\/(tuner|hub|file_store)\.ts$|weight_codec|fingerprint|dawn|picomatch/;
+  /^src\/(analysis|numerics|cli|ui)\/|^src\/hooks\/(generate|sampling|copies|statistics|tune|rounded_weights)\.ts$|^src\/engine\/(tuner|hub|file_store)\.ts$|weight_codec|architectures\/(gpt2|llama|hooked)|fingerprint|dawn|picomatch/;
 
 const sizes = await measureSizes();
 
@@ -26,6 +26,7 @@ test('a page that reads hooks loads no generation, sweeps, numerics, hub, tuner,
     'src/hooks/sampling.ts',
     'src/engine/fingerprint.ts',
     'src/engine/dawn.ts',
+    'src/engine/architectures/gpt2.ts',
     'src/engine/hub.ts',
     'src/engine/file_store.ts',
     'src/engine/tuner.ts',

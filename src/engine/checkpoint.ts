@@ -48,7 +48,7 @@ export interface OpenOptions extends SourceOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
   /** Called with config.json before the weights are downloaded, so that a model that cannot run fails early. */
-  readonly checkConfig?: (config: RawConfig) => void;
+  readonly checkConfig?: (config: RawConfig) => void | Promise<void>;
 }
 
 interface Shard {
@@ -81,7 +81,7 @@ export async function openCheckpoint(
       `checkpoint: ${source.description}: expected a folder with config.json and ${WEIGHTS}, got no config.json`,
     );
   }
-  options.checkConfig?.(config);
+  await options.checkConfig?.(config);
   const tokenizerJson = await readJson(source, 'tokenizer.json', options);
   const tokenizerConfig = tokenizerJson && (await readJson(source, 'tokenizer_config.json', options));
   const shards = await openShards(source, options);

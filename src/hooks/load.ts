@@ -1,5 +1,5 @@
 // Loading a model: files are read and checked, weights uploaded, kernels compiled. Gives what `Model` is made of.
-import { loadWeights, parseConfig } from '../engine/architectures/index.ts';
+import { architectureOf, loadWeights } from '../engine/architectures/index.ts';
 import {
   type Checkpoint,
   type MemoryTensor,
@@ -84,16 +84,17 @@ async function open(
   from: SourceLocation | Source | ModelInMemory,
   options: Pick<LoadOptions, 'onProgress' | 'signal' | 'cache'>,
 ): Promise<Checkpoint> {
-  const checkConfig = (config: RawConfig) => void parseConfig(config);
+  const checkConfig = async (config: RawConfig) => void (await architectureOf(config)).parseConfig(config);
   if (typeof from === 'object' && 'tensors' in from) return memoryCheckpoint(from.config, from.tensors);
   return openCheckpoint(from, { ...options, checkConfig });
 }
 
 async function loadCheckpoint(checkpoint: Checkpoint, options: LoadOptions): Promise<ModelParts> {
-  const config = parseConfig(checkpoint.config);
+  const architecture = await architectureOf(checkpoint.config);
+  const config = architecture.parseConfig(checkpoint.config);
   const numerics = checkNumerics(options.numerics ?? 'fast');
   const weightFormat = options.weights ?? 'f32';
-  const loaded = loadWeights(config, checkpoint);
+  const loaded = loadWeights(architecture, config, checkpoint);
   const files = checkpoint.tokenizer;
   const tokenizer = files && (await createTokenizer(files.tokenizerJson, files.tokenizerConfig, config.bosTokenId));
   options.signal?.throwIfAborted();
@@ -230,7 +231,8 @@ export async function readWeights(
   const checkpoint = await open(from, options);
   try {
     const weights = new Map<string, Float32Array<ArrayBuffer>>();
-    const loaded = loadWeights(parseConfig(checkpoint.config), checkpoint);
+    const architecture = await architectureOf(checkpoint.config);
+    const loaded = loadWeights(architecture, architecture.parseConfig(checkpoint.config), checkpoint);
     for await (const { name, data } of loaded.weights(options)) weights.set(name, data.slice());
     return weights;
   } finally {

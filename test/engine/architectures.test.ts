@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { transpose } from '../../src/engine/architectures/architecture.ts';
 import { gpt2 } from '../../src/engine/architectures/gpt2.ts';
 import { hookedTransformer } from '../../src/engine/architectures/hooked_transformer.ts';
-import { type LoadedWeight, loadWeights, parseConfig } from '../../src/engine/architectures/index.ts';
+import { architectureOf, type LoadedWeight } from '../../src/engine/architectures/index.ts';
 import { llama } from '../../src/engine/architectures/llama.ts';
 import { type Checkpoint, type MemoryTensor, memoryCheckpoint, openCheckpoint } from '../../src/engine/checkpoint.ts';
 import { weightSpecs } from '../../src/engine/config.ts';
 import { elementCount } from '../../src/engine/dtypes.ts';
+import { loadWeights, parseConfig } from '../architectures.ts';
 import { fixtureUrl, sharedExists } from '../fixtures.ts';
 
 type Raw = Record<string, unknown>;
@@ -67,13 +68,21 @@ async function weightsOf(raw: Raw, tensors?: Record<string, MemoryTensor>): Prom
 }
 
 describe('choosing an architecture', () => {
-  test('an unknown model_type lists those that are supported', () => {
-    expect(problem({ model_type: 'mamba' })).toBe(
+  test('model_type says which one', async () => {
+    for (const [modelType, architecture] of Object.entries(ARCHITECTURES)) {
+      expect(await architectureOf({ model_type: modelType })).toBe(architecture);
+      expect(architecture.modelType).toBe(modelType);
+    }
+  });
+
+  test('an unknown model_type lists those that are supported', async () => {
+    await expect(architectureOf({ model_type: 'mamba' })).rejects.toThrow(
       'config: expected a model_type of "gpt2", "llama", "hooked_transformer", got "mamba". See ARCHITECTURE.md for adding one.',
     );
-    expect(problem({})).toBe(
+    await expect(architectureOf({})).rejects.toThrow(
       'config: expected a model_type of "gpt2", "llama", "hooked_transformer", got none. See ARCHITECTURE.md for adding one.',
     );
+    await expect(architectureOf({ model_type: 'toString' })).rejects.toThrow('got "toString"');
   });
 });
 
@@ -708,7 +717,7 @@ test('transposing twice gives the matrices back', () => {
 
 describe('real checkpoints', () => {
   const loads = async (path: string) => {
-    const checkpoint = await openCheckpoint(fixtureUrl(path), { checkConfig: parseConfig });
+    const checkpoint = await openCheckpoint(fixtureUrl(path), { checkConfig: (config) => void parseConfig(config) });
     const config = parseConfig(checkpoint.config);
     const { warnings, weights } = loadWeights(config, checkpoint);
     expect(warnings).toEqual([]);

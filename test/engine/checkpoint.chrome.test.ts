@@ -2,10 +2,10 @@
 // streams, headers and errors are the browser's.
 
 import { expect, test } from 'vitest';
-import { loadWeights, parseConfig } from '../../src/engine/architectures/index.ts';
 import { openCheckpoint } from '../../src/engine/checkpoint.ts';
 import type { LoadProgress } from '../../src/engine/source.ts';
 import { createTokenizer } from '../../src/engine/tokenizer.ts';
+import { loadWeights, parseConfig } from '../architectures.ts';
 import { fixtureUrl, readFixture } from '../fixtures.ts';
 
 test('a folder’s URL: weights, tokenizer, progress to the end', async () => {

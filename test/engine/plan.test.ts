@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/engine/architectures/index.ts';
 import type { ModelConfig } from '../../src/engine/config.ts';
 import { dispatchesOf } from '../../src/engine/frame.ts';
 import { buildGraph, type Graph, LOGITS, RUN_INPUTS } from '../../src/engine/graph.ts';
@@ -8,6 +7,7 @@ import { bufferOf } from '../../src/engine/tasks.ts';
 import { weightLayouts } from '../../src/engine/weights.ts';
 import { selectHooks } from '../../src/hooks/names.ts';
 import { hasWholePairs } from '../../src/kernels/qkv_projection.ts';
+import { parseConfig } from '../architectures.ts';
 import { readJsonFixture } from '../fixtures.ts';
 import { TINY_CONFIGS } from '../models/tiny.ts';
 

@@ -1,12 +1,9 @@
 // Tiny checkpoints with random weights for every architecture and every option that changes the graph: odd sizes on purpose.
-import type { Architecture } from '../../src/engine/architectures/architecture.ts';
-import { gpt2 } from '../../src/engine/architectures/gpt2.ts';
-import { hookedTransformer } from '../../src/engine/architectures/hooked_transformer.ts';
-import { loadWeights } from '../../src/engine/architectures/index.ts';
-import { llama } from '../../src/engine/architectures/llama.ts';
+
 import { type MemoryTensor, memoryCheckpoint, type RawConfig } from '../../src/engine/checkpoint.ts';
 import type { ModelConfig } from '../../src/engine/config.ts';
 import type { ModelInMemory } from '../../src/index.ts';
+import { architectureOf, loadWeights } from '../architectures.ts';
 import { normal, seeded } from '../random.ts';
 
 const GPT2 = {
@@ -97,12 +94,9 @@ export const TINY_CONFIGS: Readonly<Record<string, RawConfig>> = {
   },
 };
 
-const ARCHITECTURES: readonly Architecture[] = [gpt2, llama, hookedTransformer];
-
 /** A model with random weights: matrices of about unit gain, norm gains about 1, biases about 0.1. */
 export function tinyModel(raw: RawConfig, seed: number): ModelInMemory & { parsed: ModelConfig } {
-  const architecture = ARCHITECTURES.find(({ modelType }) => modelType === raw.model_type);
-  if (!architecture) throw new Error(`no architecture ${raw.model_type}`);
+  const architecture = architectureOf(raw);
   const random = seeded(seed);
   const parsed = architecture.parseConfig(raw);
   const tensors: Record<string, MemoryTensor> = {};

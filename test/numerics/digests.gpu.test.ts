@@ -1,9 +1,9 @@
 // The recorded digests of the embedded models: what every adapter has to give in reproducible mode, and what the emulation gives
 // without one. They were printed by `hyaline trace --digest`.
 import { expect, test } from 'vitest';
-import { loadWeights, parseConfig } from '../../src/engine/architectures/index.ts';
 import { openCheckpoint } from '../../src/engine/checkpoint.ts';
 import { digestValues, emulateForward, Model, type ValueDigests } from '../../src/index.ts';
+import { loadWeights, parseConfig } from '../architectures.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl, readJsonFixture } from '../fixtures.ts';
 

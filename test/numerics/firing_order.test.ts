@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hookRows } from '../../scripts/hook_table.ts';
-import { parseConfig } from '../../src/engine/architectures/index.ts';
 import { buildGraph } from '../../src/engine/graph.ts';
 import { axesOf, firingOrder, mergeOrders } from '../../src/numerics/firing_order.ts';
+import { parseConfig } from '../architectures.ts';
 import { TINY_CONFIGS } from '../models/tiny.ts';
 
 const LAYERS = 12; // block 10 comes after block 9, which sorting by letters gets wrong

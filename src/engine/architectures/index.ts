@@ -5,27 +5,28 @@ import type { Checkpoint, CheckpointTensor, RawConfig } from '../checkpoint.ts';
 import { type ModelConfig, type WeightSpec, weightSpecs } from '../config.ts';
 import { elementCount, FLOAT_DTYPES } from '../dtypes.ts';
 import { type Architecture, transpose, type WeightSource } from './architecture.ts';
-import { gpt2 } from './gpt2.ts';
-import { hookedTransformer } from './hooked_transformer.ts';
-import { llama } from './llama.ts';
 
-const ARCHITECTURES: readonly Architecture[] = [gpt2, llama, hookedTransformer];
-
-function architectureOf(raw: RawConfig): Architecture {
-  const found = ARCHITECTURES.find(({ modelType }) => modelType === raw.model_type);
-  if (found) return found;
-  const supported = ARCHITECTURES.map(({ modelType }) => `"${modelType}"`).join(', ');
-  const got = raw.model_type === undefined ? 'none' : JSON.stringify(raw.model_type);
-  throw new Error(`config: expected a model_type of ${supported}, got ${got}. See ARCHITECTURE.md for adding one.`);
-}
+/** By `model_type`. A page loads the code of those that it runs. */
+const ARCHITECTURES: Readonly<Record<string, () => Promise<Architecture>>> = {
+  gpt2: async () => (await import('./gpt2.ts')).gpt2,
+  llama: async () => (await import('./llama.ts')).llama,
+  hooked_transformer: async () => (await import('./hooked_transformer.ts')).hookedTransformer,
+};
 
 /**
- * The configuration that a config.json describes. Throws one error that lists everything unsupported.
+ * The architecture that a config.json asks for.
+ * @throws Error where there is none of its model_type, with those that there are
  * @example
- * parseConfig({ model_type: 'gpt2', n_layer: 12, … }).nLayers; // 12
+ * const gpt2 = await architectureOf({ model_type: 'gpt2', n_layer: 12, … });
+ * gpt2.parseConfig({ model_type: 'gpt2', n_layer: 12, … }).nLayers; // 12
  */
-export function parseConfig(raw: RawConfig): ModelConfig {
-  return architectureOf(raw).parseConfig(raw);
+export async function architectureOf({ model_type: modelType }: RawConfig): Promise<Architecture> {
+  if (typeof modelType === 'string' && Object.hasOwn(ARCHITECTURES, modelType)) return ARCHITECTURES[modelType]();
+  const supported = Object.keys(ARCHITECTURES).map((name) => `"${name}"`);
+  const got = modelType === undefined ? 'none' : JSON.stringify(modelType);
+  throw new Error(
+    `config: expected a model_type of ${supported.join(', ')}, got ${got}. See ARCHITECTURE.md for adding one.`,
+  );
 }
 
 /** A weight in TransformerLens's name, axes and layout. */
@@ -62,11 +63,10 @@ export interface LoadedWeights {
  * Matches a checkpoint with its configuration. All names, shapes and dtypes are checked here, before any data is read,
  * and everything missing or misshapen is listed in one error.
  * @example
- * const { warnings, weights } = loadWeights(parseConfig(checkpoint.config), checkpoint);
+ * const { warnings, weights } = loadWeights(gpt2, gpt2.parseConfig(checkpoint.config), checkpoint);
  * for await (const { name, shape, data } of weights()) upload(name, shape, data);
  */
-export function loadWeights(config: ModelConfig, checkpoint: Checkpoint): LoadedWeights {
-  const architecture = architectureOf(checkpoint.config);
+export function loadWeights(architecture: Architecture, config: ModelConfig, checkpoint: Checkpoint): LoadedWeights {
   const specs = weightSpecs(config);
   const map = architecture.weightMap(config, checkpoint.config);
   const tensorNames = new Map<string, string>(); // canonical to checkpoint
