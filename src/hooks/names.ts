@@ -1,7 +1,6 @@
 // Which hooks a user means: exact names, globs and predicates against the values of a model's graph.
-
+import { closest } from 'fastest-levenshtein';
 import type { Graph, GraphValue, RunAxis } from '../engine/graph.ts';
-import { closest } from './closest.ts';
 import { globMatcher, isGlob } from './globs.ts';
 import { kindOf } from './kind_of.ts';
 

@@ -1,9 +1,8 @@
 // A model's weights as TransformerLens names and shapes them: which a user means, and what the GPU holds of them.
-
+import { closest } from 'fastest-levenshtein';
 import { type ModelConfig, type WeightSpec, weightSpecs } from '../engine/config.ts';
 import type { Runtime } from '../engine/runtime.ts';
 import { unpackWeight } from '../engine/weights.ts';
-import { closest } from './closest.ts';
 import { globMatcher, isGlob } from './globs.ts';
 import { kindOf } from './kind_of.ts';
 import type { Tensor } from './tensor.ts';

@@ -1,8 +1,7 @@
 // Two runs beside each other, of two inputs, edits, adapters, versions or implementations: which values differ, by how much, and with
 // which of them it begins. Whether an error is allowed is another question: see `reference.ts` and the tolerances of kernels.
-
+import { closest } from 'fastest-levenshtein';
 import type { Dtype } from '../engine/dtypes.ts';
-import { closest } from '../hooks/closest.ts';
 import { type HookNames, selectNames } from '../hooks/names.ts';
 import { stridesOf } from '../hooks/selection.ts';
 import { compareElements, dtypeProblem, type ElementDifference, type ElementStatistics } from './compare_elements.ts';
