@@ -31,7 +31,7 @@ test('doctor names the adapter, checks it, and says how a model lies on it', asy
   expect(stdout).toMatch(/^ +weights: 4\.\d\d MB on the GPU, loaded in \d+ ms$/m);
   expect(stdout).toMatch(/^ +embedding: in one piece; unembedding: the embedding again \(tied\)$/m);
   expect(stdout).toMatch(/^ +8 tokens, logits kept: \d+ dispatches, [\d.]+ MB of values$/m);
-  expect(stdout).toMatch(/^ +tilings, 1 token: (register|shared) [^()]+ \((default|remembered)\)/m);
+  expect(stdout).toMatch(/^ +tilings, 1 token: (register|shared) [^()]+ \((default|remembered|given)\)/m);
   expect(stdout).toMatch(/^ +256 tokens, everything kept: \d+ dispatches, [\d.]+ MB of values$/m);
   expect(stdout).toMatch(/^ +ran 8 tokens in [\d.]+ ms \(the first time [\d.]+ ms\)$/m);
   expect(complaint(finished)).toBe('');

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { add, type HookEntry, Model, set, type Tensor, zeroAblate } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
+import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 
 const CONFIGS = [
@@ -47,7 +48,7 @@ async function readAll(
   return new Map(values.map((value) => [value.name, value]));
 }
 
-describe.each(CONFIGS)('%s', (config) => {
+describe.each(inChromeEvery(2, CONFIGS))('%s', (config) => {
   const checkpoint = tinyModel(TINY_CONFIGS[config], 21);
   const load = async () => Model.load(checkpoint, { device: await testDevice() });
   const length = Math.min(checkpoint.parsed.nCtx, 67);

@@ -66,6 +66,7 @@ test.each<['F32' | 'BF16', WeightFormat]>([
   const model = await Model.load(source(dtype), { device, weights, onProgress });
   model.destroy();
   // The embedding; 1 MB that is being decoded, the 2 MB which it becomes, pieces of the file, and the other tensors, which are small.
-  expect(most).toBeGreaterThanOrEqual(LARGEST);
+  // What others left behind may be collected meanwhile.
+  expect(most).toBeGreaterThanOrEqual(LARGEST - PIECE);
   expect(most).toBeLessThanOrEqual(LARGEST + 3 * PIECE + 4 * PIECE);
 });

@@ -94,6 +94,7 @@ test('a model begins with what was remembered of this adapter, and of no other',
   const fs = nodeModule('node:fs');
   const folder = fs.mkdtempSync(`${nodeModule('node:os').tmpdir()}/hyaline-tilings-`);
   vi.stubEnv('XDG_CACHE_HOME', folder);
+  vi.stubEnv('HYALINE_TILINGS', '');
   const remembered = new Map<string, TilingName>([['unembed 12x37, 2 to 5 rows, fast', 'register 4x4']]);
   rememberTilings('another adapter', new Map([['unembed 12x37, 1 row, fast', 'register 4x4']]));
   rememberTilings(describeAdapter(await testDevice()).text, remembered);

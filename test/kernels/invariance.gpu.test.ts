@@ -11,7 +11,7 @@ const run = (kernel: Kernel, variant: Variant, inputs: Inputs) => runKernel(kern
 
 /** The variant on other rows, and the inputs cut accordingly: those with a batch axis to what `cut` leaves of them. */
 function onRows({ kernel, variant }: KernelCase, inputs: Inputs, rows: { batch: number; pos: number }, at: number) {
-  const dims = { ...variant.dims, ...rows };
+  const dims = { ...variant.dims, ...rows, outputs: rows.pos };
   const part: Record<string, Inputs[string]> = {};
   for (const binding of presentBindings(kernel, variant)) {
     if (isWritable(binding)) continue;

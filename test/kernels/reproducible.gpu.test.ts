@@ -9,6 +9,7 @@ import { outputProjection } from '../../src/kernels/output_projection.ts';
 import type { Guarding } from '../../src/kernels/prelude.ts';
 import { float32, REPRODUCIBLE } from '../../src/numerics/emulation/arithmetic.ts';
 import { testDevice } from '../device.ts';
+import { inChromeEvery } from '../sample.ts';
 import { CASES, createInputs } from './cases.ts';
 import { asFloats, GARBAGE, type Inputs, runKernel } from './harness.ts';
 import { type EmulatedCase, REPRODUCIBLE_CASES } from './reproducible_cases.ts';
@@ -76,7 +77,7 @@ test('every kernel has cases', () => {
   expect(Object.keys(REPRODUCIBLE_CASES).sort()).toEqual(Object.keys(CASES).sort());
 });
 
-describe.each(Object.entries(REPRODUCIBLE_CASES))('%s', (_, cases) => {
+describe.each(inChromeEvery(3, Object.entries(REPRODUCIBLE_CASES)))('%s', (_, cases) => {
   test.each([...GUARDINGS])('%s: gives the bits of its emulation, for 100,000 numbers or more', async (arithmetic) => {
     let total = 0;
     for (const kernelCase of cases) {

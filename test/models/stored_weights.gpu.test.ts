@@ -16,6 +16,7 @@ import {
 } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl, readJsonFixture } from '../fixtures.ts';
+import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from './tiny.ts';
 
@@ -75,31 +76,34 @@ const tiny = (name: string) => {
 /** Bytes per binding that cut the vocabulary's matrices of these models, and no other. */
 const LIMITS = { f16: 3000, q8: 2000, q4: 1100 } as const;
 
-describe.each(['gpt2', 'llama untied, with biases, one key head', 'hooked RMSPre, partial rotary, gated with b_in'])(
-  '%s',
-  (name) => {
-    const checkpoint = withSmallWeights(tinyModel(tiny(name), 61));
+describe.each(
+  inChromeEvery(3, [
+    'gpt2',
+    'llama untied, with biases, one key head',
+    'hooked RMSPre, partial rotary, gated with b_in',
+  ]),
+)('%s', (name) => {
+  const checkpoint = withSmallWeights(tinyModel(tiny(name), 61));
 
-    test.each([
-      ['q8', 'fast', [1, 3]],
-      ['q8', 'reproducible', [2, 2]],
-      ['q4', 'fast', [2, 2]],
-      ['q4', 'reproducible', [1, 3]],
-      ['f16', 'fast', [1, 3]],
-      ['f16', 'reproducible', [1, 3]],
-    ] as const)(
-      '%s, %s: every value has the bits of the float32 model with these weights',
-      async (weights, numerics, at) => {
-        using model = await load(checkpoint, { weights, maxBindingSizeBytes: LIMITS[weights] });
-        using twin = await twinOf(model, checkpoint); // in one piece
-        expect(model.runtime.weight('embed.W_E')?.buffers.length).toBeGreaterThan(1);
-        expect([model.weightFormat, twin.weightFormat]).toEqual([weights, 'f32']);
-        const tokens = randomTokens(model.config, at[0], at[1], 7);
-        expectSameBits(await allValues(model, tokens, numerics), await allValues(twin, tokens, numerics));
-      },
-    );
-  },
-);
+  test.each([
+    ['q8', 'fast', [1, 3]],
+    ['q8', 'reproducible', [2, 2]],
+    ['q4', 'fast', [2, 2]],
+    ['q4', 'reproducible', [1, 3]],
+    ['f16', 'fast', [1, 3]],
+    ['f16', 'reproducible', [1, 3]],
+  ] as const)(
+    '%s, %s: every value has the bits of the float32 model with these weights',
+    async (weights, numerics, at) => {
+      using model = await load(checkpoint, { weights, maxBindingSizeBytes: LIMITS[weights] });
+      using twin = await twinOf(model, checkpoint); // in one piece
+      expect(model.runtime.weight('embed.W_E')?.buffers.length).toBeGreaterThan(1);
+      expect([model.weightFormat, twin.weightFormat]).toEqual([weights, 'f32']);
+      const tokens = randomTokens(model.config, at[0], at[1], 7);
+      expectSameBits(await allValues(model, tokens, numerics), await allValues(twin, tokens, numerics));
+    },
+  );
+});
 
 describe('what is stored', () => {
   const checkpoint = tinyModel(tiny('gpt2'), 62);

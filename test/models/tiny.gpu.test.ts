@@ -3,6 +3,7 @@ import { Model } from '../../src/index.ts';
 import { referenceForward } from '../../src/numerics/reference.ts';
 import { testDevice } from '../device.ts';
 import { compare } from '../kernels/compare.ts';
+import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 import { canonicalWeights, randomTokens, TINY_CONFIGS, tinyModel } from './tiny.ts';
 
@@ -24,7 +25,7 @@ async function readAll(model: Model, tokens: number[][]): Promise<Map<string, Fl
   return values;
 }
 
-describe.each(Object.entries(TINY_CONFIGS))('%s', (_, raw) => {
+describe.each(inChromeEvery(3, Object.entries(TINY_CONFIGS)))('%s', (_, raw) => {
   const checkpoint = tinyModel(raw, 1);
   const load = async () => Model.load(checkpoint, { device: await testDevice() });
 
