@@ -79,17 +79,18 @@ export {
 } from './hooks/interventions.ts';
 export type { ResidualInput } from './hooks/layer_range.ts';
 export { type LoadOptions, type ModelInMemory, readWeights } from './hooks/load.ts';
-export {
-  Model,
-  type RunOptions,
-  type RunResult,
-  type RunWithCacheOptions,
-  type RunWithCacheResult,
-  type StopOptions,
-  type StoppedResult,
-} from './hooks/model.ts';
+export { Model } from './hooks/model.ts';
 export type { Hook, HookNames } from './hooks/names.ts';
 export { type RoundedWeight, RoundedWeights } from './hooks/rounded_weights.ts';
+export type {
+  RunOptions,
+  RunResult,
+  RunWithCacheOptions,
+  RunWithCacheResult,
+  RunWithoutLogitsOptions,
+  StopOptions,
+  StoppedResult,
+} from './hooks/run_options.ts';
 export type { AxisSelection, Selection } from './hooks/selection.ts';
 export type { Statistics } from './hooks/statistics.ts';
 export type { ReadForms, Tensor } from './hooks/tensor.ts';

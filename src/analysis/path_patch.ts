@@ -2,8 +2,9 @@
 // Source: Wang et al. 2022, "Interpretability in the Wild", arXiv:2211.00593, §3.1; Goldowsky-Dill et al. 2023, arXiv:2304.05969.
 import type { ActivationCache } from '../hooks/activation_cache.ts';
 import { type HookEntry, patchFrom } from '../hooks/interventions.ts';
-import type { Model, RunOptions } from '../hooks/model.ts';
+import type { Model } from '../hooks/model.ts';
 import type { HookNames } from '../hooks/names.ts';
+import type { RunOptions } from '../hooks/run_options.ts';
 import type { Selection } from '../hooks/selection.ts';
 import type { Tensor } from '../hooks/tensor.ts';
 import type { TokenInput } from '../hooks/tokens.ts';

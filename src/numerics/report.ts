@@ -8,8 +8,9 @@
 
 import { type ModelConfig, type WeightSpec, weightSpecs } from '../engine/config.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
-import type { Model, RunOptions } from '../hooks/model.ts';
+import type { Model } from '../hooks/model.ts';
 import type { HookNames } from '../hooks/names.ts';
+import type { RunOptions } from '../hooks/run_options.ts';
 import type { TokenInput } from '../hooks/tokens.ts';
 import { checkFigure, type NumericsFigure, type NumericsMap, numericsMap } from './error_map.ts';
 import { type Findings, findingsOf, type Predictions, summarizePredictions } from './findings.ts';
