@@ -75,6 +75,8 @@ export interface Operation {
   readonly outputs: Readonly<Record<string, string>>;
   /** What runs in its place when one of these values is written: the same from inputs that it does not look at itself. */
   readonly instead?: { readonly written: readonly string[]; readonly operation: Operation };
+  /** Further inputs where only the logits of each row's last position are wanted. */
+  readonly ofLast?: Readonly<Record<string, string>>;
   /** The input that a key-value cache keeps from run to run: keys or values. */
   readonly cached?: string;
 }
@@ -388,6 +390,7 @@ export function buildGraph(config: ModelConfig, hasWeight: (name: string) => boo
       d_vocab_total: config.dVocabOut,
     },
     inputs: { x: unembedIn },
+    ofLast: { last_pos: LAST_POS },
     weights: { W_U: config.tiedEmbedding ? 'embed.W_E' : 'unembed.W_U', b_U: 'unembed.b_U' },
     outputs: { out: unembedOut },
   });

@@ -327,8 +327,7 @@ function kernelSteps({ operation, inputs, outputs }: KernelTask, environment: En
         ...(tiling && { tiling: tiling.tiling }),
       },
       arithmetic,
-      has: (binding) =>
-        binding in inputs || binding in weights || isWanted(outputs[binding] ?? '') || binding === 'scratch',
+      has: (binding) => binding in inputs || binding in weights || isWanted(outputs[binding] ?? ''),
       matrices,
     };
     const label = `${kernel.name} ${valueOfBuffer(Object.values(outputs).at(-1) ?? '')}`;

@@ -5,8 +5,7 @@
 // latter. An operation that computes a chain of values (scale, normalized, out) is cut after each written one: the next part is
 // the same kernel with that value given. An alias that is written becomes a value of its own.
 import { cacheAppend } from '../kernels/cache_append.ts';
-import { unembed } from '../kernels/unembed.ts';
-import { FIRST_POS, type Graph, type GraphValue, LAST_POS, type Operation, RUN_INPUTS } from './graph.ts';
+import { FIRST_POS, type Graph, type GraphValue, type Operation, RUN_INPUTS } from './graph.ts';
 
 /** Buffers have the name of the value that they hold; what a value was before its edits has a suffix. */
 export type BufferName = string;
@@ -74,7 +73,7 @@ export function lower(
   for (const usual of graph.operations) {
     const operation = usual.instead?.written.some(isWritten) ? usual.instead.operation : usual;
     const inputs = Object.fromEntries(Object.entries(operation.inputs).map(([binding, name]) => [binding, read(name)]));
-    if (lastOnly && operation.kernel === unembed) inputs.last_pos = LAST_POS;
+    if (lastOnly) Object.assign(inputs, operation.ofLast);
     if (cached && operation.cached) {
       const x = inputs[operation.cached];
       tasks.push(append(operation, x));

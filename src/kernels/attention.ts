@@ -15,7 +15,7 @@
 // Order: as in the three kernels (segments and blocks, kernel.ts). Rows are the lanes of vectors, so no order depends on the tile.
 // Cost: 4·d_head flops per query and key, an exponential and a division; k and v are read once per tile of rows.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
-import { attentionPatternTruth } from './attention_pattern.ts';
+import { attentionPatternTruth, SOFTMAX_TERMS } from './attention_pattern.ts';
 import { attentionScoresTruth } from './attention_scores.ts';
 import { attentionValuesTruth } from './attention_values.ts';
 import { divide } from './functions/divide.ts';
@@ -26,24 +26,22 @@ import {
   type Dims,
   type Kernel,
   type KernelTruth,
-  MASKED,
   type Options,
   SEGMENT,
   SMALLEST_NORMAL,
   vectorizable,
   wgslFloat,
 } from './kernel.ts';
+import { LANES, range } from './register_tile.ts';
 
 /** Most workgroups: so many tiles have room in the scratch buffer. */
 const MAX_WORKGROUPS = 256;
 
-/** Query positions of a tile, and keys of which an invocation computes the scores at a time. */
-interface AttentionTile {
-  readonly rows: 1 | 4;
-  readonly keys: number;
-}
+/** Query positions of a tile: those of four are the lanes of a vector. */
+const rowsOf = ({ pos }: Dims): 1 | 4 => (pos >= 6 ? 4 : 1);
 
-const tileOf = ({ pos }: Dims): AttentionTile => (pos >= 6 ? { rows: 4, keys: 4 } : { rows: 1, keys: 4 });
+/** Keys of which an invocation computes the scores at a time. */
+const KEYS = 4;
 
 /**
  * Sizes of the scratch buffer: for each workgroup the scores of a tile, what its segments come to, and its queries.
@@ -51,16 +49,13 @@ const tileOf = ({ pos }: Dims): AttentionTile => (pos >= 6 ? { rows: 4, keys: 4 
  * @returns null where not even one fits
  */
 export function attentionScratch(dims: Dims, maxBytes = Number.POSITIVE_INFINITY): Dims | null {
-  const { rows } = tileOf(dims);
+  const rows = rowsOf(dims);
   const segments = Math.ceil(dims.keys / SEGMENT);
-  const tileWords = Math.ceil(rows / 4) * (segments * (SEGMENT + 1) + dims.d_head);
+  const tileWords = segments * (SEGMENT + 1) + dims.d_head;
   const needed = Math.ceil(dims.pos / rows) * dims.batch * dims.n_heads;
   const tiles = Math.min(needed, MAX_WORKGROUPS, Math.floor(maxBytes / (4 * rows * tileWords)));
   return tiles > 0 ? { tiles, tile_words: tileWords } : null;
 }
-
-const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-const LANES = ['x', 'y', 'z', 'w'] as const;
 
 export const attention: Kernel = {
   name: 'attention',
@@ -69,11 +64,16 @@ export const attention: Kernel = {
     vectorizable('k_rows', 'input', ['batch', 'key_stride', 'n_key_value_heads', 'd_head'], d_head),
     vectorizable('v', 'input', ['batch', 'key_stride', 'n_key_value_heads', 'd_head'], d_head),
     { name: 'first_pos', role: 'input', shape: ['batch'], element: 'u32' },
-    { name: 'scratch', role: 'scratch', shape: ['tiles', 'tile_words'], element: pos >= 6 ? 'vec4f' : 'f32' },
+    {
+      name: 'scratch',
+      role: 'scratch',
+      shape: ['tiles', 'tile_words'],
+      element: rowsOf({ pos }) > 1 ? 'vec4f' : 'f32',
+    },
     { name: 'out', role: 'output', shape: ['batch', 'pos', 'n_heads', 'd_head'], element: 'f32' },
   ],
   functions: ({ softCap }) => [divide, exponential, ...(softCap ? [hyperbolicTangent] : [])],
-  wgsl: ({ dims, options }) => source(tileOf(dims), dims, options),
+  wgsl: ({ dims, options }) => source(dims, options),
   workgroups: ({ tiles }) => [tiles, 1, 1],
 };
 
@@ -112,33 +112,21 @@ function patternErrors(pattern: Float64Array, ofScores: Float64Array, own: Float
   return errors;
 }
 
-function source(tile: AttentionTile, dims: Dims, { scale, softCap, invocations }: Options): string {
-  const { rows, keys } = tile;
+function source(dims: Dims, { scale, softCap, invocations }: Options): string {
+  const rows = rowsOf(dims);
   const step = Number(invocations);
   const cap = wgslFloat(softCap ? Number(softCap) : 1);
   const isVector = rows > 1;
-  // The type that holds one number of each of (up to four) rows, the words for it, and how many such groups there are.
-  const [type, word, groups] = isVector ? ['vec4f', '4', rows / 4] : ['f32', '', 1];
-  const each = (f: (g: number) => string) => range(groups).map(f).join('\n');
-  const perRow = (g: number, f: (lane: string, row: number) => string) =>
-    isVector ? `vec4f(${LANES.map((lane, i) => f(`.${lane}`, 4 * g + i)).join(', ')})` : f('', 0);
-  const eachKey = (f: (c: number) => string) => range(keys).map(f).join('\n');
-  const eachScore = (f: (g: number, c: number) => string) =>
-    each((g) =>
-      range(keys)
-        .map((c) => f(g, c))
-        .join('\n'),
-    );
-  // Places in the scratch buffer: of a group of rows, and of one row, which is a lane of a vector where there are several.
-  const scores = (key: string, g: number) => `scratch[base + ${key} * ${groups}u + ${g}u]`;
-  const ofRow = (index: string) =>
-    isVector ? `scratch[${index} * ${groups}u + row / 4u][row % 4u]` : `scratch[${index}]`;
-  const scoreAt = ofRow(`(base / ${groups}u + key)`);
-  const partialAt = (segment: string) => ofRow(`(partial / ${groups}u + ${segment})`);
+  // The type that holds one number of each row, and the words for it.
+  const [type, word] = isVector ? ['vec4f', '4'] : ['f32', ''];
+  const eachKey = (f: (c: number) => string) => range(KEYS).map(f).join('\n');
+  // A row's places in the scratch buffer: a lane of a vector where there are several.
+  const ofRow = (index: string) => (isVector ? `scratch[${index}][row]` : `scratch[${index}]`);
+  const scoreAt = ofRow('base + key');
+  const partialAt = (segment: string) => ofRow(`partial + ${segment}`);
   const isWhole = dims.d_head % 4 === 0;
 
   return wgsl`
-const masked = ${wgslFloat(MASKED)};
 const row_stride = n_key_value_heads * ${isWhole ? 'd_head_vec4' : 'd_head'};
 var<workgroup> row_maximum: array<f32, ${rows}>;
 var<workgroup> row_total: array<f32, ${rows}>;
@@ -150,15 +138,7 @@ fn score_of(dot: f32, key: u32, position: u32) -> f32 {
   #endif
   return select(materialised(score), masked, key > position);
 }
-fn weight(score: f32, maximum: f32) -> f32 {
-  if (is_nan(score)) { return score; }
-  if (score <= masked) { return 0.0; }
-  return exponential(plus(score, -maximum));
-}
-fn share(weight: f32, total: f32) -> f32 {
-  if (bitcast<u32>(total) == 0u) { return 0.0; } // not a comparison of floats: it may be NaN
-  return materialised(divide(weight, total));
-}
+${SOFTMAX_TERMS}
 
 @compute @workgroup_size(${step})
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(num_workgroups) workgroups: vec3u,
@@ -183,32 +163,34 @@ fn attend(tile: u32, place: u32, local: u32) {
   let first_key = (batch * run.key_stride * n_key_value_heads + head / (n_heads / n_key_value_heads)) * ${isWhole ? 'd_head_vec4' : 'd_head'};
   // In the scratch buffer: scores [key, row], then one number of each segment [segment, row], then the queries [d_head, row].
   let segment_room = (run.keys + ${SEGMENT - 1}u) / ${SEGMENT}u;
-  let base = place * ${groups}u * (segment_room * ${SEGMENT + 1}u + d_head);
-  let partial = base + segment_room * ${SEGMENT * groups}u;
-  let queries = partial + segment_room * ${groups}u;
+  let base = place * (segment_room * ${SEGMENT + 1}u + d_head);
+  let partial = base + segment_room * ${SEGMENT}u;
+  let queries = partial + segment_room;
 
   #if ${isVector}
   for (var d = local; d < d_head; d += ${step}u) {
-    ${each((g) => `scratch[queries + d * ${groups}u + ${g}u] = ${perRow(g, (_, row) => read('q', `(batch * run.pos + min(row0 + ${row}u, last_row)) * n_heads + head`, 'd', isWhole))};`)}
+    scratch[queries + d] = vec4f(${range(rows)
+      .map((row) => query(`(batch * run.pos + min(row0 + ${row}u, last_row)) * n_heads + head`, isWhole))
+      .join(', ')});
   }
   storageBarrier();
   #else
   let q_base = ((batch * run.pos + row0) * n_heads + head) * ${isWhole ? 'd_head_vec4' : 'd_head'};
   #endif
 
-  for (var key = local * ${keys}u; key < key_count; key += ${step * keys}u) {
+  for (var key = local * ${KEYS}u; key < key_count; key += ${step * KEYS}u) {
     // Keys behind the last are the last one again; behind key_count all rows are masked.
     ${eachKey((c) => `let k_base_${c} = first_key + min(key + ${c}u, run.keys - 1u) * row_stride;`)}
-    ${eachScore((g, c) => `var total_${g}_${c} = ${type}(0.0);`)}
+    ${eachKey((c) => `var total_${c} = ${type}(0.0);`)}
     for (var start = 0u; start < d_head; start += ${BLOCK}u) {
       let end = min(start + ${BLOCK}u, d_head);
-      ${eachScore((g, c) => `var block_${g}_${c} = ${type}(0.0);`)}
+      ${eachKey((c) => `var block_${c} = ${type}(0.0);`)}
       for (var d = start; d < end; d += ${SEGMENT}u) {
-        ${dotSegment(tile, dims.d_head)}
+        ${dotSegment(rows, dims.d_head)}
       }
-      ${eachScore((g, c) => `total_${g}_${c} = plus${word}(total_${g}_${c}, block_${g}_${c});`)}
+      ${eachKey((c) => `total_${c} = plus${word}(total_${c}, block_${c});`)}
     }
-    ${eachScore((g, c) => `${scores(`(key + ${c}u)`, g)} = total_${g}_${c};`)}
+    ${eachKey((c) => `scratch[base + key + ${c}u] = total_${c};`)}
   }
   storageBarrier();
 
@@ -280,9 +262,7 @@ fn attend(tile: u32, place: u32, local: u32) {
         ${range(SEGMENT)
           .map(
             (j) =>
-              `let v_${j} = v[v_base + min(key + ${j}u, run.keys - 1u) * row_stride]; ${range(groups)
-                .map((g) => `let w_${g}_${j} = ${scores(`(key + ${j}u)`, g)};`)
-                .join(' ')}`,
+              `let v_${j} = v[v_base + min(key + ${j}u, run.keys - 1u) * row_stride]; let w_${j} = scratch[base + key + ${j}u];`,
           )
           .join('\n        ')}
         ${range(rows)
@@ -310,16 +290,15 @@ function storeAt(row: number, isWhole: boolean): string {
   return LANES.map((lane, i) => `out[to + ${i}u] = stored(z_${row}.${lane});`).join(' ');
 }
 
-/** One element `d` of row `row` of a binding [rows, d_head]. */
-function read(binding: string, row: string, d: string, isWhole: boolean): string {
-  return isWhole ? `${binding}[(${row}) * d_head_vec4 + ${d} / 4u][${d} % 4u]` : `${binding}[(${row}) * d_head + ${d}]`;
+/** Element d of this row of the queries. */
+function query(row: string, isWhole: boolean): string {
+  return isWhole ? `q[(${row}) * d_head_vec4 + d / 4u][d % 4u]` : `q[(${row}) * d_head + d]`;
 }
 
 /** Eight terms of the dot products of an invocation's keys with all rows; 0 beyond d_head. */
-function dotSegment({ rows, keys }: AttentionTile, dHead: number): string {
+function dotSegment(rows: number, dHead: number): string {
   const isWhole = dHead % 4 === 0;
   const wholeSegments = dHead % SEGMENT === 0;
-  const groups = Math.ceil(rows / 4);
   const word = rows > 1 ? '4' : '';
   const at = (j: number) => (wholeSegments ? `(d + ${j}u)` : `min(d + ${j}u, d_head - 1u)`);
   /** `name_0 … name_7`: eight elements of a row that begins at `base`. */
@@ -333,29 +312,22 @@ function dotSegment({ rows, keys }: AttentionTile, dHead: number): string {
     }),
   ];
   const queries =
-    rows > 1
-      ? range(groups).flatMap((g) =>
-          range(SEGMENT).map((j) => `let q_${g}_${j} = scratch[queries + ${at(j)} * ${groups}u + ${g}u];`),
-        )
-      : terms('q_0', 'q', 'q_base');
+    rows > 1 ? range(SEGMENT).map((j) => `let q_${j} = scratch[queries + ${at(j)}];`) : terms('q', 'q', 'q_base');
   // A segment: a chain of multiply-adds that begins with the first product, added to its block.
-  const chain = (g: number, c: number) => {
+  const chain = (c: number) => {
     const adds = range(SEGMENT)
       .slice(1)
-      .map((j) => `s_${g}_${c} = mul_add${word}(k_${c}_${j}, q_${g}_${j}, s_${g}_${c});`);
-    return `var s_${g}_${c} = product${word}(k_${c}_0, q_${g}_0); ${adds.join(' ')} block_${g}_${c} = plus${word}(block_${g}_${c}, s_${g}_${c});`;
+      .map((j) => `s_${c} = mul_add${word}(k_${c}_${j}, q_${j}, s_${c});`);
+    return `var s_${c} = product${word}(k_${c}_0, q_0); ${adds.join(' ')} block_${c} = plus${word}(block_${c}, s_${c});`;
   };
-  return [
-    ...queries,
-    ...range(keys).flatMap((c) => [
-      ...terms(`k_${c}`, 'k_rows', `k_base_${c}`),
-      ...range(groups).map((g) => chain(g, c)),
-    ]),
-  ].join('\n        ');
+  return [...queries, ...range(KEYS).flatMap((c) => [...terms(`k_${c}`, 'k_rows', `k_base_${c}`), chain(c)])].join(
+    '\n        ',
+  );
 }
 
+/** Eight terms of z of one row. */
 function valueSegment(row: number, isVector: boolean, word: string): string {
-  const of = (j: number) => (isVector ? `w_${Math.floor(row / 4)}_${j}.${LANES[row % 4]}` : `w_0_${j}`);
+  const of = (j: number) => (isVector ? `w_${j}.${LANES[row]}` : `w_${j}`);
   const adds = range(SEGMENT)
     .slice(1)
     .map((j) => `s_${row} = mul_add${word}(${of(j)}, v_${j}, s_${row});`);

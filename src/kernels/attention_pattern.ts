@@ -33,6 +33,19 @@ const SHORT_ROW = 1024;
 const hasInvocationPerRow = ({ batch, n_heads, pos, keys }: Dims) =>
   batch * n_heads * pos >= MANY_ROWS && keys <= SHORT_ROW;
 
+/** WGSL of a score's weight and of its share of the total, rounded as the pattern is stored. */
+export const SOFTMAX_TERMS = wgsl`
+const masked = ${wgslFloat(MASKED)};
+fn weight(score: f32, maximum: f32) -> f32 {
+  if (is_nan(score)) { return score; }
+  if (score <= masked) { return 0.0; }
+  return exponential(plus(score, -maximum));
+}
+fn share(weight: f32, total: f32) -> f32 {
+  if (bitcast<u32>(total) == 0u) { return 0.0; } // not a comparison of floats: it may be NaN
+  return materialised(divide(weight, total));
+}`;
+
 export const attentionPattern: Kernel = {
   name: 'attention_pattern',
   bindings: () => [
@@ -42,19 +55,9 @@ export const attentionPattern: Kernel = {
   functions: () => [divide, exponential],
   wgsl: ({ dims }) => wgsl`
 ${LINEAR_INDEX}
-const masked = ${wgslFloat(MASKED)};
 fn row_count() -> u32 { return run.batch * n_heads * run.pos; }
 
-fn weight(score: f32, maximum: f32) -> f32 {
-  if (is_nan(score)) { return score; }
-  if (score <= masked) { return 0.0; }
-  return exponential(plus(score, -maximum));
-}
-
-fn share(weight: f32, total: f32) -> f32 {
-  if (bitcast<u32>(total) == 0u) { return 0.0; } // not a comparison of floats: it may be NaN
-  return stored(divide(weight, total));
-}
+${SOFTMAX_TERMS}
 
 #if ${hasInvocationPerRow(dims)}
 ${invocationPerRow()}

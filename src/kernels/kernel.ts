@@ -135,7 +135,7 @@ export const RUN_STRUCT = `struct Run { ${RUN_UNIFORMS.map((name) => `${name}: u
 
 /** The bindings of a variant that are present, in order: entry i is `@binding(i + 1)`. */
 export function presentBindings(kernel: Kernel, variant: Variant): Binding[] {
-  return kernel.bindings(variant.dims).filter((binding) => variant.has(binding.name));
+  return kernel.bindings(variant.dims).filter(({ name, role }) => role === 'scratch' || variant.has(name));
 }
 
 /** A binding that the kernel's text reads by `load_<name>(i)`, with its last axis as columns; null for another. */

@@ -7,6 +7,7 @@
 // Order: segments and blocks along d_in (kernel.ts), then the bias, then as in rotary.ts.
 // Cost: 2·d_in flops per element; x is read once per tile of columns.
 import { wgsl } from 'wgsl-preprocessor/wgsl-preprocessor.js';
+import { cacheAppendTruth } from './cache_append.ts';
 import {
   type Arrays,
   BLOCK,
@@ -198,21 +199,6 @@ function ofParts(
   const q = part(n_heads, 0, 0, true);
   const k = part(n_key_value_heads, k_first, k_bias, true);
   const v = part(n_key_value_heads, v_first, v_bias, false);
-  const cached = (rows: Float64Array) => intoCache(rows, first_pos, dims);
+  const cached = (x: Float64Array) => cacheAppendTruth.reference({ x, first_pos }, dims, {}).cache;
   return { q, k, v, ...(first_pos && { k_cache: cached(k), v_cache: cached(v) }) };
-}
-
-function intoCache(
-  rows: Float64Array,
-  firstPos: Float64Array,
-  { batch, pos, key_stride, n_key_value_heads, d_head }: Dims,
-): Float64Array {
-  const width = n_key_value_heads * d_head;
-  const cache = new Float64Array(batch * key_stride * width);
-  for (let row = 0; row < batch * pos; row++) {
-    const position = firstPos[Math.floor(row / pos)] + (row % pos);
-    const to = Math.floor(row / pos) * key_stride + position;
-    if (position < key_stride) cache.set(rows.subarray(row * width, (row + 1) * width), to * width);
-  }
-  return cache;
 }

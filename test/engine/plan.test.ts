@@ -121,6 +121,25 @@ describe.each(CONFIGS)('%s', (_, config) => {
     expect(decode.steps.length).toBeLessThanOrEqual((turned ? 10 : 7) * config.nLayers + outside);
   });
 
+  test('a request without hooks has the plan of a graph that is made without them', () => {
+    // What only hooks need: values on demand, and what runs instead where they are written.
+    const operations = graph.operations
+      .filter(({ outputs }) => !Object.values(outputs).every((name) => graph.values.get(name)?.onDemand))
+      .map(({ instead: _, ...operation }) => operation);
+    expect(operations.length).toBeLessThan(graph.operations.length);
+    const without = { ...graph, operations };
+    for (const [pos, cached] of [
+      [request.pos, undefined],
+      [1, { capacity: config.nCtx, keys: config.nCtx }],
+    ] as const) {
+      const asked = { ...request, pos, cached, capture: [LOGITS] };
+      const { steps, slots } = compile(graph, asked, layoutsOf(config), LIMITS);
+      const plain = compile(without, asked, layoutsOf(config), LIMITS);
+      expect([steps, slots]).toEqual([plain.steps, plain.slots]);
+      expect(steps.every((step) => step.kind === 'dispatch' && step.expression === '')).toBe(true);
+    }
+  });
+
   test('a captured value un-fuses what hides it, and nothing in other blocks', () => {
     const labelsOf = (capture: readonly string[]) => dispatchesOf(plan(capture)).map(({ label }) => label);
     const nothing = labelsOf([LOGITS]);
