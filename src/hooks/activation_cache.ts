@@ -106,14 +106,25 @@ export class CachedValue {
 export class ActivationCache {
   /** Captured names, in firing order. */
   readonly names: readonly string[];
+  /**
+   * Ids of the tokens that the run read, [batch][pos], without padding; null where they were never on the CPU (a run that begins with a
+   * residual stream, a step of generation).
+   */
+  readonly tokens: readonly (readonly number[])[] | null;
   /** @internal What holds the values: tells whose cache this is. */
   readonly runtime: Runtime;
   private readonly values: ReadonlyMap<string, GraphValue>;
   private held: Frame | null;
 
-  constructor(runtime: Runtime, frame: Frame, values: readonly GraphValue[]) {
+  constructor(
+    runtime: Runtime,
+    frame: Frame,
+    values: readonly GraphValue[],
+    tokens: readonly (readonly number[])[] | null = null,
+  ) {
     this.runtime = runtime;
     this.held = frame;
+    this.tokens = tokens;
     this.values = new Map(values.map((value) => [value.name, value]));
     this.names = [...this.values.keys()];
   }

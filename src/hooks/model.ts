@@ -46,7 +46,7 @@ import {
 } from './run_options.ts';
 import type { Selection } from './selection.ts';
 import type { Tensor } from './tensor.ts';
-import { checkTokens, type TokenBatch, type TokenInput, tokenRows } from './tokens.ts';
+import { checkTokens, idRows, type TokenBatch, type TokenInput, tokenRows } from './tokens.ts';
 import type { TuneOptions } from './tune.ts';
 import { runUnembedding } from './unembed.ts';
 import { readWeight, selectWeights, type WeightNames } from './weights.ts';
@@ -251,7 +251,8 @@ export class Model {
       });
     const frame = await (past ? past.append(tokens.lengths, numerics, run) : run());
     const captured = names.map((name) => this.value(name));
-    return { cache: new ActivationCache(this.runtime, frame, captured), result, warnings: writes.warnings };
+    const known = range.start === null && !commands.ids ? idRows(tokens) : null;
+    return { cache: new ActivationCache(this.runtime, frame, captured, known), result, warnings: writes.warnings };
   }
 
   private async forward(

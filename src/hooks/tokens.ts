@@ -90,3 +90,8 @@ export function tokenRows(
 function isIntegers(value: unknown): value is Exclude<TokenRow, readonly number[]> {
   return ArrayBuffer.isView(value) && /^(Int|Uint)(8|16|32)(Clamped)?Array$/.test(kindOf(value));
 }
+
+/** The ids of each row, without padding. */
+export function idRows({ pos, lengths, ids }: TokenBatch): number[][] {
+  return lengths.map((length, row) => Array.from(ids.subarray(row * pos, row * pos + length)));
+}

@@ -1,9 +1,10 @@
 // The page: loads the embedded model, runs a prompt, shows every value. `hyaline` in the console holds what it shows.
+
+import { formatMs } from '../elements/text.ts';
 import { describeAdapter, type Model, requestDevice } from '../index.ts';
 import { loadTimed } from './load.ts';
 import { byId, element, hookTable, lensTable, nextTokenTable, patternGrid } from './render.ts';
 import { createReport, type Report } from './report.ts';
-import { formatMs } from './text.ts';
 import { type Trace, traceModel } from './trace.ts';
 
 declare global {

@@ -1,7 +1,8 @@
 // From a trace to DOM nodes. Text goes in as text nodes only: a token is never read as HTML.
+
+import { formatNumber, formatProbability, quoteToken } from '../elements/text.ts';
 import type { TokenProbability } from '../index.ts';
 import { patternPicture } from './pattern_picture.ts';
-import { formatNumber, formatProbability, quoteToken } from './text.ts';
 import type { Trace, TracedValue } from './trace.ts';
 
 /** The element with this id of index.html. */

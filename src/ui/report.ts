@@ -1,7 +1,8 @@
 // What `npm start` prints, as plain data, measured in the page. Formatting is the script's.
+
+import { formatMs, formatNumber, formatProbability, quoteToken } from '../elements/text.ts';
 import { describeAdapter, type Model, type TokenProbability } from '../index.ts';
 import type { LoadedModel, Phase } from './load.ts';
-import { formatMs, formatNumber, formatProbability, quoteToken } from './text.ts';
 import type { Trace } from './trace.ts';
 
 /** Numbers as text, in the page's format: the script prints them as they are. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatMs, formatNumber, formatProbability, quoteToken } from '../../src/ui/text.ts';
+import { formatMs, formatNumber, formatProbability, quoteToken } from '../../src/elements/text.ts';
 
 test('a token keeps its spaces visible and cannot control a terminal', () => {
   expect(quoteToken(' Mary')).toBe('" Mary"');
