@@ -92,7 +92,7 @@ async function main() {
   const { values: options } = parseArgs({ options: { once: { type: 'boolean' }, prompt: { type: 'string' } } });
   const problems = [];
   const url = new URL(await serve(problems));
-  if (options.prompt !== undefined) url.searchParams.set('prompt', options.prompt);
+  if (options.prompt !== undefined) url.hash = new URLSearchParams({ prompt: options.prompt });
   const browser = await launchChrome();
   const report = await Promise.race([readReport(browser, url.href, problems), timeout()]);
   const style = (format) => (process.stdout.hasColors?.() ? (text) => styleText(format, text) : String);

@@ -1,9 +1,8 @@
 // What `npm start` prints, as plain data, measured in the page. Formatting is the script's.
-
-import { formatMs, formatNumber, formatProbability, quoteToken } from '../elements/text.ts';
-import { describeAdapter, type Model, type TokenProbability } from '../index.ts';
-import type { LoadedModel, Phase } from './load.ts';
-import type { Trace } from './trace.ts';
+import { formatMs, formatNumber, formatProbability, quoteToken } from '../elements/index.ts';
+import { describeAdapter, logitLens, type Model, type TokenProbability } from '../index.ts';
+import { type PageRun, predictions } from './page_run.ts';
+import type { Phase, Session } from './session.ts';
 
 /** Numbers as text, in the page's format: the script prints them as they are. */
 export interface Report {
@@ -22,14 +21,20 @@ export interface Report {
 }
 
 const WARM_RUNS = 5;
+const LENS_TOKENS = 3;
+const TOP = 5;
 
-/** Measures warm runs on top of what the page has done already. */
-export async function createReport(name: string, { model, phaseMs }: LoadedModel, trace: Trace): Promise<Report> {
+/**
+ * Measures warm runs on top of what the page has done already.
+ * @throws Error where there is no live run
+ */
+export async function createReport({ model, runs: { before: run }, phases, state }: Session): Promise<Report> {
+  if (!model || !run) throw new Error('page: there is no run to report yet.');
   const warmRunMs: number[] = [];
   const warmRunKeepingAllMs: number[] = [];
   for (let i = -1; i < WARM_RUNS; i++) {
-    const plain = await elapsedMs(() => model.run(trace.ids));
-    const keepingAll = await elapsedMs(async () => (await model.runWithCache(trace.ids)).cache.destroy());
+    const plain = await elapsedMs(() => model.run(run.ids));
+    const keepingAll = await elapsedMs(async () => (await model.runWithCache(run.ids)).cache.destroy());
     if (i < 0) continue; // the first of each makes buffers
     warmRunMs.push(plain);
     warmRunKeepingAllMs.push(keepingAll);
@@ -38,33 +43,37 @@ export async function createReport(name: string, { model, phaseMs }: LoadedModel
   const { text, isFallback } = describeAdapter(model.device);
   const withProbability = ({ text, probability }: TokenProbability) =>
     `${quoteToken(text)} ${formatProbability(probability)}`;
+  const phaseMs = (phase: Phase) => phases.get(phase)?.elapsedMs ?? 0;
+  const lens = await run.analysis('lens at the end', (of, cache) => logitLens(of, cache, { k: LENS_TOKENS }));
   return {
-    name,
+    name: state.model,
     model: `${nLayers} layers, ${nHeads} heads, d_model ${dModel}, ${dVocab} tokens`,
     adapter: { text, isFallback },
     times: {
-      download: formatMs(phaseMs.download),
-      upload: formatMs(phaseMs.upload),
-      load: formatMs(phaseMs.download + phaseMs.upload),
-      compile: formatMs(phaseMs.compile),
-      firstRun: formatMs(trace.runMs),
+      download: formatMs(phaseMs('download')),
+      upload: formatMs(phaseMs('upload')),
+      load: formatMs(phaseMs('download') + phaseMs('upload')),
+      compile: formatMs(phaseMs('compile')),
+      firstRun: formatMs(run.elapsedMs ?? 0),
       warmRun: formatMs(median(warmRunMs)),
       warmRunKeepingAll: formatMs(median(warmRunKeepingAllMs)),
     },
     warmRuns: WARM_RUNS,
-    prompt: trace.prompt,
-    tokenCount: trace.ids.length,
-    top: trace.top
-      .slice(0, 5)
-      .map(({ text, probability, logit }) => [quoteToken(text), formatProbability(probability), logit.toFixed(3)]),
-    lens: trace.lens.map(({ layer, top }) => ({ layer, top: top.map(withProbability) })),
-    valueCount: trace.values.length,
-    values: representativeValues(model, trace),
+    prompt: state.prompt,
+    tokenCount: run.ids.length,
+    top: predictions(model, run, TOP).map(({ text, probability, logit }) => [
+      quoteToken(text),
+      formatProbability(probability),
+      logit.toFixed(3),
+    ]),
+    lens: lens.map(({ layer, top }) => ({ layer, top: top.map(withProbability) })),
+    valueCount: run.cache.names.length,
+    values: await representativeValues(model, run),
   };
 }
 
 /** One of each kind, through the depth of the model. */
-function representativeValues({ config }: Model, { values }: Trace): string[][] {
+async function representativeValues({ config }: Model, run: PageRun): Promise<string[][]> {
   const last = config.nLayers - 1;
   const middle = Math.floor(last / 2);
   const names = [
@@ -75,13 +84,14 @@ function representativeValues({ config }: Model, { values }: Trace): string[][] 
     `blocks.${last}.hook_resid_post`,
     'logits',
   ];
-  return values
-    .filter(({ hook }) => names.includes(hook.name))
-    .map(({ hook, shape, statistics: { mean, std, min, max } }) => [
-      hook.name,
-      `[${shape.join(', ')}]`,
-      ...[mean, std, min, max].map(formatNumber),
-    ]);
+  return Promise.all(
+    names
+      .filter((name) => run.cache.has(name))
+      .map(async (name) => {
+        const { mean, std, min, max } = await run.statistics(name);
+        return [name, `[${run.cache.get(name).shape.join(', ')}]`, ...[mean, std, min, max].map(formatNumber)];
+      }),
+  );
 }
 
 async function elapsedMs(f: () => Promise<unknown>): Promise<number> {

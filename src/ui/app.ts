@@ -1,0 +1,132 @@
+// The page's frame: what stands on every tab (model, prompt, tokens, predictions, changes), and the tab itself.
+import { html, nothing, type TemplateResult } from 'lit';
+import { html as staticHtml, unsafeStatic } from 'lit/static-html.js';
+import { formatMs, formatProbability, quoteToken } from '../elements/index.ts';
+import type { TokenProbability } from '../index.ts';
+import { predictions } from './page_run.ts';
+import type { Phase } from './session.ts';
+import { EMBEDDED_MODELS, type PageState, startOf, VIEWS, type ViewName } from './state.ts';
+import { View } from './view.ts';
+import { VIEW_ENTRIES } from './views/index.ts';
+
+const PHASES: readonly Phase[] = ['download', 'upload', 'compile'];
+const PREDICTIONS = 8;
+
+export class App extends View {
+  private readonly loadedViews = new Set<ViewName>();
+
+  override render(): TemplateResult {
+    return html`
+      <header>
+        <h1>Hyaline</h1>
+        ${this.modelChoice()}
+        <label>Numerics <select id="numerics" @change=${this.chooseNumerics}>
+          ${['reproducible', 'fast'].map((mode) => html`<option ?selected=${mode === this.state.numerics}>${mode}</option>`)}
+        </select></label>
+        <span id="adapter">${this.session.adapterText}</span>
+        <span id="memory">${this.memoryText()}</span>
+      </header>
+      <main>
+        <section id="prompt-section" aria-label="Prompt">${this.promptForm()}${this.progress()}</section>
+        <aside>
+          <section><h2>Next token</h2>${this.nextTokens()}</section>
+        </aside>
+        <section id="view-section">${this.tabs()}${this.view()}</section>
+      </main>
+    `;
+  }
+
+  private modelChoice(): TemplateResult {
+    const known: readonly string[] = EMBEDDED_MODELS;
+    const names = known.includes(this.state.model) ? known : [...known, this.state.model];
+    return html`<label>Model <select id="model" @change=${this.chooseModel}>
+      ${names.map((name) => html`<option ?selected=${name === this.state.model}>${name}</option>`)}
+    </select></label>`;
+  }
+
+  private chooseModel(event: Event): void {
+    const name = (event.target as HTMLSelectElement).value;
+    void this.session.open(name, [], { ...startOf(name), view: this.state.view });
+  }
+
+  private chooseNumerics(event: Event): void {
+    this.change({ numerics: (event.target as HTMLSelectElement).value as PageState['numerics'] });
+  }
+
+  private memoryText(): string {
+    const { model } = this.session;
+    return model ? `${(model.memory.bytes / 2 ** 20).toFixed(1)} MiB on the GPU` : '';
+  }
+
+  private promptForm(): TemplateResult {
+    const isBusy = this.session.status.activity === 'loading';
+    return html`<form id="form" @submit=${this.submit}>
+      <label for="prompt">Prompt</label>
+      <input id="prompt" name="prompt" autocomplete="off" spellcheck="false" .value=${this.state.prompt}>
+      <button id="run" type="submit" ?disabled=${isBusy}>Run</button>
+    </form>`;
+  }
+
+  private submit(event: SubmitEvent): void {
+    event.preventDefault();
+    const prompt = String(new FormData(event.target as HTMLFormElement).get('prompt'));
+    if (prompt === this.state.prompt) void this.session.rerun();
+    else this.change({ prompt });
+  }
+
+  private progress(): TemplateResult {
+    const { status, problem, phases } = this.session;
+    const bar = (phase: Phase) => {
+      const shown = phases.get(phase);
+      const share = shown && shown.total > 0 ? shown.loaded / shown.total : 0;
+      return html`<div><dt>${phase}</dt><dd>${shown ? formatMs(shown.elapsedMs) : '–'}</dd>
+        <progress .value=${share} aria-label=${phase}></progress></div>`;
+    };
+    return html`
+      <p id="status" role="status">${status.text}</p>
+      <p id="problem" role="alert" ?hidden=${problem === null}>${problem}</p>
+      <dl id="phases">${PHASES.map(bar)}</dl>`;
+  }
+
+  private nextTokens(): TemplateResult | typeof nothing {
+    const { runs, shown } = this.session;
+    if (!runs.before || !shown) return nothing;
+    const before = predictions(shown, runs.before, PREDICTIONS, this.state.pos);
+    const row = ({ text, probability, logit, id }: TokenProbability) => html`<tr>
+      <td class="token">${quoteToken(text)}</td><td class="probability">${formatProbability(probability)}</td>
+      <td class="number">${logit.toFixed(3)}</td><td class="number">${id}</td></tr>`;
+    return html`<table id="next"><thead><tr><th>token</th><th>probability</th><th>logit</th><th>id</th></tr></thead>
+      <tbody>${before.map(row)}</tbody></table>`;
+  }
+
+  private tabs(): TemplateResult {
+    const choose = (view: ViewName) => () => this.change({ view });
+    return html`<div role="tablist" aria-label="Views">
+      ${VIEWS.filter((name) => VIEW_ENTRIES[name]).map(
+        (name) => html`<button role="tab" id="tab-${name}" aria-selected=${name === this.state.view}
+          aria-controls="view" tabindex=${name === this.state.view ? 0 : -1} @click=${choose(name)}>${VIEW_ENTRIES[name]?.title}</button>`,
+      )}
+    </div>`;
+  }
+
+  private view(): TemplateResult | typeof nothing {
+    const name = this.state.view;
+    const entry = VIEW_ENTRIES[name];
+    if (!entry) return nothing;
+    if (!this.loadedViews.has(name)) {
+      entry.load().then(
+        () => {
+          this.loadedViews.add(name);
+          this.requestUpdate();
+        },
+        (error) => this.session.fail(error),
+      );
+      return html`<div id="view" role="tabpanel"></div>`;
+    }
+    const tag = unsafeStatic(entry.tag); // one of ours
+    return html`<div id="view" role="tabpanel" aria-labelledby="tab-${name}">
+      ${staticHtml`<${tag} .session=${this.session}></${tag}>`}</div>`;
+  }
+}
+
+customElements.define('hyaline-app', App);

@@ -1,0 +1,144 @@
+// One run as the page shows it: tokens, every value, the logits, and what has been computed from them. Either live, with its values on
+// the GPU, or from a recording (`recording.ts`). No DOM here.
+
+import type { ShownValue } from '../elements/index.ts';
+import {
+  type ActivationCache,
+  type HookEntry,
+  type Model,
+  type ModelConfig,
+  type Numerics,
+  type Statistics,
+  type Tensor,
+  type TokenProbability,
+  topTokens,
+} from '../index.ts';
+
+/** What views need to know of a model; a recording has it without one. */
+export interface ShownModel {
+  readonly config: ModelConfig;
+  readonly tokenizer: { tokenText(id: number): string } | null;
+}
+
+export interface PageRun {
+  readonly ids: readonly number[];
+  /** The tokens as text. */
+  readonly tokens: readonly string[];
+  readonly numerics: Numerics;
+  /** [1, pos, d_vocab_out] */
+  readonly logits: Tensor;
+  readonly warnings: readonly string[];
+  /** The forward pass alone; null in a recording. */
+  readonly elapsedMs: number | null;
+  readonly cache: {
+    readonly names: readonly string[];
+    readonly tokens: readonly (readonly number[])[] | null;
+    has(name: string): boolean;
+    get(name: string): ShownValue;
+  };
+  /** Computed once, then kept. */
+  statistics(name: string): Promise<Statistics>;
+  /**
+   * What `compute` makes of the run, as plain data (JSON changes nothing): computed once for each key, and kept in recordings.
+   * @throws Error in a recording that does not hold it
+   */
+  analysis<T>(key: string, compute: (model: Model, cache: ActivationCache) => Promise<T>): Promise<T>;
+  /** Whether `analysis` of this key needs no computation that is not there. */
+  offers(key: string): boolean;
+  destroy(): void;
+}
+
+export interface LiveRunOptions {
+  readonly hooks?: readonly HookEntry[];
+  readonly numerics: Numerics;
+  readonly signal?: AbortSignal;
+}
+
+/** A run whose values stay on the GPU until `destroy`. */
+export class LiveRun implements PageRun {
+  readonly ids: readonly number[];
+  readonly tokens: readonly string[];
+  readonly numerics: Numerics;
+  readonly logits: Tensor;
+  readonly warnings: readonly string[];
+  readonly elapsedMs: number;
+  readonly cache: ActivationCache;
+  private readonly model: Model;
+  private readonly kept = new Map<string, Promise<unknown>>();
+  /** The statistics that were asked for last: one value after the other, so that the page stays responsive. */
+  private turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    model: Model,
+    run: Pick<LiveRun, 'ids' | 'numerics' | 'logits' | 'warnings' | 'elapsedMs' | 'cache'>,
+  ) {
+    this.model = model;
+    this.ids = run.ids;
+    this.tokens = run.ids.map((id) => model.tokenizer?.tokenText(id) ?? String(id));
+    this.numerics = run.numerics;
+    this.logits = run.logits;
+    this.warnings = run.warnings;
+    this.elapsedMs = run.elapsedMs;
+    this.cache = run.cache;
+  }
+
+  /** Runs a prompt with every value kept. On an error nothing stays allocated. */
+  static async of(model: Model, prompt: string, { hooks = [], numerics, signal }: LiveRunOptions): Promise<LiveRun> {
+    const ids = idsOf(model, prompt);
+    const start = performance.now();
+    const { logits, warnings, cache } = await model.runWithCache(ids, { hooks, numerics, signal });
+    return new LiveRun(model, { ids, numerics, logits, warnings, cache, elapsedMs: performance.now() - start });
+  }
+
+  statistics(name: string): Promise<Statistics> {
+    return this.analysis(`statistics ${name}`, (_, cache) => {
+      const statistics = this.turn.then(() => cache.get(name).stats());
+      this.turn = statistics.catch(() => {}); // whoever asked hears of it
+      return statistics;
+    });
+  }
+
+  analysis<T>(key: string, compute: (model: Model, cache: ActivationCache) => Promise<T>): Promise<T> {
+    const kept = this.kept.get(key) as Promise<T> | undefined;
+    if (kept) return kept;
+    const computed = compute(this.model, this.cache);
+    this.kept.set(key, computed);
+    computed.catch(() => this.kept.delete(key)); // it may work the next time
+    return computed;
+  }
+
+  offers(): boolean {
+    return true;
+  }
+
+  /** What has been computed, by key: for recordings. */
+  async analyses(): Promise<Map<string, unknown>> {
+    const entries = await Promise.all([...this.kept].map(async ([key, value]) => [key, await value] as const));
+    return new Map(entries);
+  }
+
+  destroy(): void {
+    this.cache.destroy();
+  }
+}
+
+/**
+ * The ids of what was typed: a text's tokens, or for a model without a tokenizer the numbers themselves.
+ * @throws Error where it is neither
+ */
+export function idsOf(model: Model, prompt: string): number[] {
+  if (model.tokenizer) return model.toTokens(prompt);
+  const words = prompt.split(/[\s,]+/).filter(Boolean);
+  const stranger = words.find((word) => !/^\d+$/.test(word));
+  if (stranger !== undefined || words.length === 0) {
+    throw new Error(
+      `tokens: this model has no tokenizer; type ids of 0–${model.config.dVocab - 1}, such as "${Array.from({ length: Math.min(3, model.config.nCtx) }, (_, i) => i + 1).join(' ')}".`,
+    );
+  }
+  return words.map(Number);
+}
+
+/** The most probable tokens after a position. */
+export function predictions(model: ShownModel, run: PageRun, k: number, pos = -1): TokenProbability[] {
+  return topTokens({ tokenizer: model.tokenizer } as Pick<Model, 'tokenizer'>, run.logits, k, { pos });
+}

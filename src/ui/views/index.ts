@@ -1,0 +1,13 @@
+// The tabs of the page. Each view's code is loaded when it is first looked at.
+import type { ViewName } from '../state.ts';
+
+export interface ViewEntry {
+  readonly title: string;
+  /** The element that shows it. */
+  readonly tag: string;
+  readonly load: () => Promise<unknown>;
+}
+
+export const VIEW_ENTRIES: Readonly<Partial<Record<ViewName, ViewEntry>>> = {
+  model: { title: 'Model', tag: 'view-model', load: () => import('./model.ts') },
+};

@@ -1,0 +1,24 @@
+// Tokens and predictions of the page: what the library says.
+import { expect, test } from 'vitest';
+import type { PageDriver } from './page_driver.ts';
+
+export function predictionTests(driver: () => PageDriver): void {
+  test('the first prompt predicts Mary', async () => {
+    const { page } = driver();
+    const first = await page.$eval('#next tbody tr', (row) =>
+      [...row.querySelectorAll('td')].map((cell) => cell.textContent),
+    );
+    expect(first).toEqual(['" Mary"', '0.9997', '19.683', '747']);
+  });
+
+  test('another prompt is typed and run', async () => {
+    const { page, settled, show } = driver();
+    await page.$eval('#prompt', (input) => Object.assign(input, { value: '' }));
+    await page.type('#prompt', 'The capital of France is');
+    await page.click('#run');
+    await settled();
+    expect(await page.$eval('#next tbody td', (cell) => cell.textContent)).toBe('" Paris"');
+    expect(await page.evaluate(() => location.hash)).toBe('#prompt=The+capital+of+France+is');
+    await show({});
+  });
+}
