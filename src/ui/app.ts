@@ -5,7 +5,8 @@ import { formatMs, formatProbability, quoteToken } from '../elements/index.ts';
 import type { TokenProbability } from '../index.ts';
 import { predictions } from './page_run.ts';
 import type { Phase } from './session.ts';
-import { EMBEDDED_MODELS, type PageState, startOf, VIEWS, type ViewName } from './state.ts';
+import './open_model.ts';
+import { type PageState, VIEWS, type ViewName } from './state.ts';
 import { View } from './view.ts';
 import { VIEW_ENTRIES } from './views/index.ts';
 
@@ -19,7 +20,7 @@ export class App extends View {
     return html`
       <header>
         <h1>Hyaline</h1>
-        ${this.modelChoice()}
+        <page-model-choice .session=${this.session}></page-model-choice>
         <label>Numerics <select id="numerics" @change=${this.chooseNumerics}>
           ${['reproducible', 'fast'].map((mode) => html`<option ?selected=${mode === this.state.numerics}>${mode}</option>`)}
         </select></label>
@@ -36,19 +37,6 @@ export class App extends View {
     `;
   }
 
-  private modelChoice(): TemplateResult {
-    const known: readonly string[] = EMBEDDED_MODELS;
-    const names = known.includes(this.state.model) ? known : [...known, this.state.model];
-    return html`<label>Model <select id="model" @change=${this.chooseModel}>
-      ${names.map((name) => html`<option ?selected=${name === this.state.model}>${name}</option>`)}
-    </select></label>`;
-  }
-
-  private chooseModel(event: Event): void {
-    const name = (event.target as HTMLSelectElement).value;
-    void this.session.open(name, [], { ...startOf(name), view: this.state.view });
-  }
-
   private chooseNumerics(event: Event): void {
     this.change({ numerics: (event.target as HTMLSelectElement).value as PageState['numerics'] });
   }
@@ -59,11 +47,12 @@ export class App extends View {
   }
 
   private promptForm(): TemplateResult {
-    const isBusy = this.session.status.activity === 'loading';
+    const isBusy = ['loading', 'running'].includes(this.session.status.activity);
     return html`<form id="form" @submit=${this.submit}>
       <label for="prompt">Prompt</label>
       <input id="prompt" name="prompt" autocomplete="off" spellcheck="false" .value=${this.state.prompt}>
-      <button id="run" type="submit" ?disabled=${isBusy}>Run</button>
+      <button id="run" type="submit">Run</button>
+      <button id="stop" type="button" ?disabled=${!isBusy} @click=${() => this.session.cancel()}>Stop</button>
     </form>`;
   }
 

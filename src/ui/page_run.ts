@@ -67,6 +67,7 @@ export class LiveRun implements PageRun {
   private readonly kept = new Map<string, Promise<unknown>>();
   /** The statistics that were asked for last: one value after the other, so that the page stays responsive. */
   private turn: Promise<unknown> = Promise.resolve();
+  private isGone = false;
 
   private constructor(
     model: Model,
@@ -92,7 +93,10 @@ export class LiveRun implements PageRun {
 
   statistics(name: string): Promise<Statistics> {
     return this.analysis(`statistics ${name}`, (_, cache) => {
-      const statistics = this.turn.then(() => cache.get(name).stats());
+      const statistics = this.turn.then(() => {
+        if (this.isGone) throw new Error('This run has been replaced.');
+        return cache.get(name).stats();
+      });
       this.turn = statistics.catch(() => {}); // whoever asked hears of it
       return statistics;
     });
@@ -118,6 +122,7 @@ export class LiveRun implements PageRun {
   }
 
   destroy(): void {
+    this.isGone = true;
     this.cache.destroy();
   }
 }

@@ -70,14 +70,14 @@ export class Session extends EventTarget {
     });
   }
 
-  /** Changes the state; loads and runs again what follows from it. */
+  /** Changes the state; loads and runs again what follows from it. Another model changes it when that model is there. */
   async update(change: Partial<PageState>): Promise<void> {
     const previous = this.state;
-    this.state = { ...previous, ...change };
+    const next = { ...previous, ...change };
+    if (next.model !== previous.model) return this.open(next.model, [], next);
+    this.state = next;
     this.announce();
-    const isOther = (key: keyof PageState) => JSON.stringify(previous[key]) !== JSON.stringify(this.state[key]);
-    if (isOther('model')) await this.open(this.state.model, [], this.state);
-    else if (RUN_KEYS.some(isOther)) await this.rerun();
+    if (RUN_KEYS.some((key) => JSON.stringify(previous[key]) !== JSON.stringify(next[key]))) await this.rerun();
   }
 
   /** Runs the prompt again. */
@@ -91,15 +91,9 @@ export class Session extends EventTarget {
    * @param name as `PageState.model`; with files of the user's, `files:NAME`
    */
   async open(name: string, files: readonly File[] = [], state: Partial<PageState> = {}): Promise<void> {
-    const previous = this.state;
     await this.overtake(async (signal) => {
       if (!this.device) await this.acquireDevice();
-      try {
-        await this.load(name, files, signal);
-      } catch (error) {
-        this.state = { ...previous, model: this.model ? this.loadedName : previous.model };
-        throw error;
-      }
+      await this.load(name, files, signal);
       this.state = { ...this.state, ...state, model: name };
       await this.runAll(signal);
     });
@@ -109,8 +103,6 @@ export class Session extends EventTarget {
   cancel(): void {
     this.work?.abort(new DOMException('Stopped.', 'AbortError'));
   }
-
-  private loadedName = '';
 
   private async acquireDevice(): Promise<void> {
     const device = await requestDevice();
@@ -169,7 +161,6 @@ export class Session extends EventTarget {
     this.model = model;
     this.shown = model;
     this.files = files;
-    this.loadedName = name;
   }
 
   private async runAll(signal: AbortSignal): Promise<void> {

@@ -1,20 +1,30 @@
 // The page in real Chrome, feature by feature: each file beside this one registers the tests of one part, and all share one tab, because
 // loading and compiling take most of the time.
-import { afterAll, beforeAll, describe, inject } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { countOnGpu } from './gpu_memory.ts';
+import { loadingTests } from './loading.ts';
 import { openPage, type PageDriver } from './page_driver.ts';
 import { predictionTests } from './predictions.ts';
+import { responsivenessTests } from './responsiveness.ts';
 
-let driver: PageDriver;
+let page: PageDriver;
+const driver = () => page;
 
 beforeAll(async () => {
-  driver = await openPage({ root: inject('repositoryRoot') });
+  page = await openPage({
+    root: inject('repositoryRoot'),
+    prepare: async (tab) => void (await tab.evaluateOnNewDocument(countOnGpu)),
+  });
 });
 
 afterAll(async () => {
-  await driver?.close();
+  await page?.close();
 });
 
-/** Registers tests that take the shared page. */
-export type PageTests = (page: () => PageDriver) => void;
+describe('next tokens', () => predictionTests(driver));
+describe('responsiveness', () => responsivenessTests(driver));
+describe('opening models', () => loadingTests(driver));
 
-describe('next tokens', () => predictionTests(() => driver));
+test('the console stays empty, and nothing is asked of another origin', () => {
+  expect(page.problems).toEqual([]);
+});

@@ -38,12 +38,18 @@ export interface OpenOptions {
 /** Builds the page into a folder below a sub-path; gives the folder that a server serves. */
 export async function buildPage(root: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'hyaline-page-'));
-  await build({
-    root,
-    configFile: join(root, 'vite.config.ts'),
-    logLevel: 'error',
-    build: { outDir: join(folder, 'some', 'sub-path') },
-  });
+  const { NODE_ENV } = process.env;
+  process.env.NODE_ENV = 'production'; // Vitest says `test`, and packages would be bundled in their development versions
+  try {
+    await build({
+      root,
+      configFile: join(root, 'vite.config.ts'),
+      logLevel: 'error',
+      build: { outDir: join(folder, 'some', 'sub-path') },
+    });
+  } finally {
+    process.env.NODE_ENV = NODE_ENV;
+  }
   return folder;
 }
 

@@ -1,0 +1,105 @@
+// Opening models: a folder that is dropped, files that are broken, a name on the hub; and a device that is lost.
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HTTPRequest } from 'puppeteer';
+import { expect, inject, test } from 'vitest';
+import type { PageDriver } from './page_driver.ts';
+
+const models = join(inject('repositoryRoot'), 'models');
+
+export function loadingTests(driver: () => PageDriver): void {
+  const state = () => driver().page.evaluate(() => hyaline.session.state);
+  const first = () => driver().page.$eval('#next tbody td', (cell) => cell.textContent);
+  const problem = () =>
+    driver().page.$eval('#problem', (element) => (element.hasAttribute('hidden') ? null : element.textContent));
+  /** Does something that loads or runs, and waits for its end. */
+  const after = async (act: () => Promise<unknown>) => {
+    await driver().page.evaluate(() => {
+      document.documentElement.dataset.state = 'waiting';
+    });
+    await act();
+    await driver().settled();
+  };
+
+  test('broken files are explained, and nothing is lost', async () => {
+    const { page, show } = driver();
+    await show({ prompt: 'The capital of France is' });
+    const folder = mkdtempSync(join(tmpdir(), 'hyaline-broken-'));
+    writeFileSync(join(folder, 'config.json'), readFileSync(join(models, 'circuit-zoo', 'config.json')));
+    writeFileSync(
+      join(folder, 'model.safetensors'),
+      readFileSync(join(models, 'circuit-zoo', 'model.safetensors')).subarray(0, 100_000),
+    );
+    const input = await page.$('#open-files');
+    await after(async () =>
+      (input as never as { uploadFile(...paths: string[]): Promise<void> }).uploadFile(
+        join(folder, 'config.json'),
+        join(folder, 'model.safetensors'),
+      ),
+    );
+    expect(await problem()).toMatch(/^safetensors: model\.safetensors: .*/s);
+    expect(await first()).toBe('" Paris"');
+    expect(await state()).toMatchObject({ model: 'circuit-zoo', prompt: 'The capital of France is' });
+    await after(() => page.click('#run'));
+    expect([await problem(), await first()]).toEqual([null, '" Paris"']);
+  });
+
+  test('a folder is dropped, and its model runs', async () => {
+    const { page, show } = driver();
+    await show({ prompt: '37 90 113' }); // a text for the one model, ids for the other
+    const client = await page.createCDPSession();
+    const data = { items: [], files: [join(models, 'modular-addition')], dragOperationsMask: 1 };
+    const at = { x: 600, y: 400, data };
+    await after(async () => {
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+        await client.send('Input.dispatchDragEvent', { type, ...at });
+      }
+    });
+    expect(await problem()).toBe(null);
+    expect(await state()).toMatchObject({ model: 'files:modular-addition', prompt: '37 90 113' });
+    expect(await first()).toBe(`"${(37 + 90) % 113}"`);
+  });
+
+  test('a lost device is replaced, and the state stays', async () => {
+    const { page } = driver();
+    const before = await page.evaluate(() => location.hash);
+    await after(() => page.evaluate(() => hyaline.session.device?.destroy()));
+    expect(await problem()).toBe(null);
+    expect(await page.evaluate(() => location.hash)).toBe(before);
+    expect(await first()).toBe('"14"');
+  });
+
+  test('a name on the hub is fetched from there, and only then', async () => {
+    const { page, show, problems } = driver();
+    const asked: string[] = [];
+    const answer = (request: HTTPRequest) => {
+      const url = new URL(request.url());
+      if (url.hostname !== 'huggingface.co') return void request.continue();
+      asked.push(url.pathname);
+      const file = join(models, 'modular-addition', url.pathname.split('/').at(-1) ?? '');
+      const headers = { 'Access-Control-Allow-Origin': '*' };
+      if (existsSync(file)) request.respond({ status: 200, headers, body: readFileSync(file) });
+      else request.respond({ status: 404, headers });
+    };
+    expect(problems).toEqual([]);
+    await page.setRequestInterception(true);
+    page.on('request', answer);
+    try {
+      await page.click('#open-model summary');
+      await page.type('#open-hub', 'someone/addition');
+      await after(() => page.keyboard.press('Enter'));
+      expect(await problem()).toBe(null);
+      expect(await state()).toMatchObject({ model: 'hf:someone/addition' });
+      expect(await first()).toBe('"14"');
+      expect(asked.filter((path) => path.endsWith('config.json'))).not.toEqual([]);
+      for (const path of asked) expect(path).toContain('/someone/addition/');
+    } finally {
+      page.off('request', answer);
+      await page.setRequestInterception(false);
+      problems.splice(0); // what was asked of the hub, and files that it does not have
+    }
+    await show({});
+    expect(await first()).toBe('" Mary"');
+  });
+}

@@ -1,0 +1,86 @@
+// The page while it works: how long its tasks keep the main thread, and what a hundred interactions leave on the GPU.
+import { expect, test } from 'vitest';
+import { VIEWS } from '../../src/ui/state.ts';
+import type { PageDriver } from './page_driver.ts';
+
+const LONGEST_TASK_MS = 50;
+const INTERACTIONS = 100;
+/**
+ * Buffers through which numbers come to the CPU rest in a pool, by size: one more of a size where two reads happened to overlap.
+ * Statistics of a small model have about so many sizes, of at most so many bytes together. A leak would be 100 times a buffer.
+ */
+const POOLED = { buffers: 12, bytes: 64 * 1024 };
+
+interface TraceEvent {
+  readonly name: string;
+  readonly ph: string;
+  readonly pid: number;
+  readonly tid: number;
+  /** CPU time of the thread, in microseconds: what else the machine does is not in it. */
+  readonly tdur?: number;
+  /** Elapsed time, for tasks that were too short for the clock of the thread. */
+  readonly dur?: number;
+  readonly args: { readonly name?: string };
+}
+
+/** CPU milliseconds of the tasks of the page's main thread while `act` runs, longest first. */
+async function tasksOf({ page }: PageDriver, act: () => Promise<void>): Promise<number[]> {
+  await page.tracing.start({ categories: ['toplevel', '__metadata'] });
+  await act();
+  const trace = await page.tracing.stop();
+  const { traceEvents } = JSON.parse(new TextDecoder().decode(trace)) as { traceEvents: readonly TraceEvent[] };
+  const pid = traceEvents.find(({ args }) => args.name === 'Renderer')?.pid;
+  const isMain = new Set(
+    traceEvents.filter(({ args }) => args.name === 'CrRendererMain').map(({ pid, tid }) => `${pid} ${tid}`),
+  );
+  expect(pid).toBeDefined();
+  return traceEvents
+    .filter(({ name, ph, pid, tid }) => name.endsWith('RunTask') && ph === 'X' && isMain.has(`${pid} ${tid}`))
+    .map(({ tdur, dur }) => (tdur ?? dur ?? Number.POSITIVE_INFINITY) / 1000)
+    .sort((a, b) => b - a);
+}
+
+export function responsivenessTests(driver: () => PageDriver): void {
+  test(`a run of 64 tokens keeps the main thread for at most ${LONGEST_TASK_MS} ms at a time`, async () => {
+    const { page, show } = driver();
+    const prompt = 'The capital of France is Paris. '.repeat(9).trim();
+    await show({ prompt }); // compiles, and makes buffers
+    const tasks = await tasksOf(driver(), async () => {
+      await page.evaluate(() => hyaline.session.rerun());
+      await new Promise((resolve) => setTimeout(resolve, 500)); // the statistics that the view shows
+    });
+    expect(await page.evaluate(() => hyaline.session.run?.ids.length)).toBeGreaterThanOrEqual(64);
+    expect(tasks.length).toBeGreaterThan(10);
+    expect(tasks[0]).toBeLessThanOrEqual(LONGEST_TASK_MS);
+  });
+
+  test(`${INTERACTIONS} interactions leave GPU memory where it was`, async () => {
+    const { page, show } = driver();
+    await show({});
+    /** Every kind of thing that a user does, the same each time. */
+    const round = () =>
+      page.evaluate(async (views) => {
+        const { session } = hyaline;
+        const rest = () => new Promise((resolve) => setTimeout(resolve, 30));
+        for (const view of views) {
+          await session.update({ view });
+          await rest();
+        }
+        await session.update({ pos: 3, hook: 'blocks.1.attn.hook_pattern', layer: 1, head: 2 });
+        await session.update({ prompt: 'The capital of Spain is' });
+        await session.update({ prompt: 'The capital of France is' });
+        await session.update({ pos: -1, view: 'model' });
+        while (session.run?.cache.names.length === 0) await rest();
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return { ...liveOnGpu };
+      }, VIEWS);
+    const perRound = VIEWS.length + 4;
+    await round(); // each plan's frame at rest, each view's own
+    const before = await round();
+    for (let done = 0; done < INTERACTIONS; done += perRound) await round();
+    const after = await round();
+    expect(after.textures).toBe(before.textures);
+    expect(after.buffers).toBeLessThanOrEqual(before.buffers + POOLED.buffers);
+    expect(after.bytes).toBeLessThanOrEqual(before.bytes + POOLED.bytes);
+  });
+}
