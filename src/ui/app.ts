@@ -4,7 +4,7 @@ import { html as staticHtml, unsafeStatic } from 'lit/static-html.js';
 import { formatMs, formatProbability, quoteToken } from '../elements/index.ts';
 import type { TokenProbability } from '../index.ts';
 import { predictions } from './page_run.ts';
-import type { Phase } from './session.ts';
+import type { Phase, PhaseProgress } from './session.ts';
 import './open_model.ts';
 import { type PageState, VIEWS, type ViewName } from './state.ts';
 import { View } from './view.ts';
@@ -68,7 +68,7 @@ export class App extends View {
     const bar = (phase: Phase) => {
       const shown = phases.get(phase);
       const share = shown && shown.total > 0 ? shown.loaded / shown.total : 0;
-      return html`<div><dt>${phase}</dt><dd>${shown ? formatMs(shown.elapsedMs) : '–'}</dd>
+      return html`<div><dt>${phase}</dt><dd>${shown ? progressText(phase, shown) : '–'}</dd>
         <progress .value=${share} aria-label=${phase}></progress></div>`;
     };
     return html`
@@ -116,6 +116,12 @@ export class App extends View {
     return html`<div id="view" role="tabpanel" aria-labelledby="tab-${name}">
       ${staticHtml`<${tag} .session=${this.session}></${tag}>`}</div>`;
   }
+}
+
+/** Bytes, or pipelines for `compile`, and the time that they have taken so far. */
+function progressText(phase: Phase, { loaded, total, elapsedMs }: PhaseProgress): string {
+  const amount = (count: number) => (phase === 'compile' ? String(count) : `${(count / 1e6).toFixed(1)} MB`);
+  return `${amount(loaded)}${total > loaded ? ` of ${amount(total)}` : ''}, ${formatMs(elapsedMs)}`;
 }
 
 customElements.define('hyaline-app', App);

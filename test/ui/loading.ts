@@ -1,5 +1,5 @@
 // Opening models: a folder that is dropped, files that are broken, a name on the hub; and a device that is lost.
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HTTPRequest } from 'puppeteer';
@@ -72,13 +72,20 @@ export function loadingTests(driver: () => PageDriver): void {
 
   test('a name on the hub is fetched from there, and only then', async () => {
     const { page, show, problems } = driver();
+    const folder = join(models, 'modular-addition');
+    const files = ['config.json', 'model.safetensors'];
     const asked: string[] = [];
     const answer = (request: HTTPRequest) => {
       const url = new URL(request.url());
       if (url.hostname !== 'huggingface.co') return void request.continue();
       asked.push(url.pathname);
-      const file = join(models, 'modular-addition', url.pathname.split('/').at(-1) ?? '');
       const headers = { 'Access-Control-Allow-Origin': '*' };
+      if (url.pathname.startsWith('/api/models/')) {
+        const siblings = files.map((name) => ({ rfilename: name, size: statSync(join(folder, name)).size }));
+        request.respond({ status: 200, headers, body: JSON.stringify({ sha: 'a'.repeat(40), siblings }) });
+        return;
+      }
+      const file = join(folder, url.pathname.split('/').at(-1) ?? '');
       if (existsSync(file)) request.respond({ status: 200, headers, body: readFileSync(file) });
       else request.respond({ status: 404, headers });
     };
@@ -92,7 +99,7 @@ export function loadingTests(driver: () => PageDriver): void {
       expect(await problem()).toBe(null);
       expect(await state()).toMatchObject({ model: 'hf:someone/addition' });
       expect(await first()).toBe('"14"');
-      expect(asked.filter((path) => path.endsWith('config.json'))).not.toEqual([]);
+      expect(asked.filter((path) => path.endsWith('/config.json'))).toHaveLength(1);
       for (const path of asked) expect(path).toContain('/someone/addition/');
     } finally {
       page.off('request', answer);
