@@ -2,8 +2,20 @@
 
 export { COLOURS, type ColourMap, colourAt, colourTable } from './colours.ts';
 export { HyalineElement, THEME } from './element.ts';
+export { GpuPainter, type GpuPainterOptions, type GpuPicture } from './gpu_painter.ts';
 export { HyalineLogitLens, type LensSelection } from './logit_lens.ts';
-export { type AxisChoice, type Cells, type Colouring, cellsOf, type Picture, type Window } from './picture.ts';
+export type { Size } from './painting.ts';
+export {
+  type AxisChoice,
+  type Cells,
+  type Colouring,
+  cellsOf,
+  type Picture,
+  type Rectangle,
+  type Window,
+  wholeWindow,
+} from './picture.ts';
+export { PixelPainter, type PixelPicture, paintPixels } from './pixel_painter.ts';
 export type { ShownCache, ShownModel, ShownRun } from './shown_run.ts';
 export { type ShownValue, shownTensor } from './shown_value.ts';
 export { formatMs, formatNumber, formatProbability, quoteToken } from './text.ts';
