@@ -1,7 +1,7 @@
 // The page's frame: what stands on every tab (model, prompt, tokens, predictions, changes), and the tab itself.
 import { html, nothing, type TemplateResult } from 'lit';
 import { html as staticHtml, unsafeStatic } from 'lit/static-html.js';
-import { formatMs, formatProbability, quoteToken } from '../elements/index.ts';
+import { formatMs, formatProbability, quoteToken, type TokenSelection } from '../elements/index.ts';
 import type { TokenProbability } from '../index.ts';
 import { predictions } from './page_run.ts';
 import type { Phase, PhaseProgress } from './session.ts';
@@ -28,7 +28,7 @@ export class App extends View {
         <span id="memory">${this.memoryText()}</span>
       </header>
       <main>
-        <section id="prompt-section" aria-label="Prompt">${this.promptForm()}${this.progress()}</section>
+        <section id="prompt-section" aria-label="Prompt">${this.promptForm()}${this.progress()}${this.tokens()}</section>
         <aside>
           <section><h2>Next token</h2>${this.nextTokens()}</section>
         </aside>
@@ -72,9 +72,21 @@ export class App extends View {
         <progress .value=${share} aria-label=${phase}></progress></div>`;
     };
     return html`
-      <p id="status" role="status">${status.text}</p>
-      <p id="problem" role="alert" ?hidden=${problem === null}>${problem}</p>
-      <dl id="phases">${PHASES.map(bar)}</dl>`;
+      <div class="progress">
+        <p id="status" role="status">${status.text}</p>
+        <dl id="phases">${PHASES.map(bar)}</dl>
+      </div>
+      <p id="problem" role="alert" ?hidden=${problem === null}>${problem}</p>`;
+  }
+
+  private tokens(): TemplateResult {
+    const { run, session, state } = this;
+    const selected = run && (state.pos < 0 ? run.ids.length + state.pos : Math.min(state.pos, run.ids.length - 1));
+    const select = ({ detail }: CustomEvent<TokenSelection>) => {
+      this.change({ pos: detail.pos === (run?.ids.length ?? 0) - 1 ? -1 : detail.pos });
+    };
+    return html`<hyaline-tokens id="tokens" .model=${session.shown} .run=${run} .selected=${selected}
+      @hyaline-select=${select}></hyaline-tokens>`;
   }
 
   private nextTokens(): TemplateResult | typeof nothing {

@@ -1,7 +1,7 @@
 // One run as the page shows it: tokens, every value, the logits, and what has been computed from them. Either live, with its values on
 // the GPU, or from a recording (`recording.ts`). No DOM here.
 
-import type { ShownValue } from '../elements/index.ts';
+import type { ShownModel, ShownValue } from '../elements/index.ts';
 import {
   type ActivationCache,
   type HookEntry,
@@ -14,10 +14,9 @@ import {
   topTokens,
 } from '../index.ts';
 
-/** What views need to know of a model; a recording has it without one. */
-export interface ShownModel {
+/** What views know of a model; a recording has it without one. */
+export interface PageModel extends ShownModel {
   readonly config: ModelConfig;
-  readonly tokenizer: { tokenText(id: number): string } | null;
 }
 
 export interface PageRun {
@@ -144,6 +143,6 @@ export function idsOf(model: Model, prompt: string): number[] {
 }
 
 /** The most probable tokens after a position. */
-export function predictions(model: ShownModel, run: PageRun, k: number, pos = -1): TokenProbability[] {
+export function predictions(model: PageModel, run: PageRun, k: number, pos = -1): TokenProbability[] {
   return topTokens({ tokenizer: model.tokenizer } as Pick<Model, 'tokenizer'>, run.logits, k, { pos });
 }

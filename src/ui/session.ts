@@ -2,7 +2,7 @@
 // listens to `change`. Everything that takes long can be overtaken by what the user does next. No DOM here.
 import { describeAdapter, type LoadProgress, Model, requestDevice } from '../index.ts';
 import { hooksOf } from './edits.ts';
-import { LiveRun, type PageRun, type ShownModel } from './page_run.ts';
+import { LiveRun, type PageModel, type PageRun } from './page_run.ts';
 import { EMBEDDED_MODELS, type PageState } from './state.ts';
 
 export type Phase = LoadProgress['phase'];
@@ -44,7 +44,7 @@ export class Session extends EventTarget {
   runs: Runs = NO_RUNS;
   device: GPUDevice | null = null;
   /** What stands behind the runs: a live model, or what a recording says of its own. */
-  shown: ShownModel | null = null;
+  shown: PageModel | null = null;
   model: Model | null = null;
   readonly phases = new Map<Phase, PhaseProgress>();
   private files: readonly File[] = [];
