@@ -3,6 +3,8 @@
 export { COLOURS, type ColourMap, colourAt, colourTable } from './colours.ts';
 export { HyalineElement, THEME } from './element.ts';
 export { GpuPainter, type GpuPainterOptions, type GpuPicture } from './gpu_painter.ts';
+export { type DeviceOwner, HyalineHeatmap, type ShownView } from './heatmap.ts';
+export type { AxisLabels } from './heatmap_view.ts';
 export { HyalineLogitLens, type LensSelection } from './logit_lens.ts';
 export type { Size } from './painting.ts';
 export {
@@ -20,3 +22,6 @@ export type { ShownCache, ShownModel, ShownRun } from './shown_run.ts';
 export { type ShownValue, shownTensor } from './shown_value.ts';
 export { formatMs, formatNumber, formatProbability, quoteToken } from './text.ts';
 export { HyalineTokens, type TokenSelection } from './tokens.ts';
+
+export { HyalineValue, type Shows } from './value.ts';
+export type { PointedNumber } from './value_numbers.ts';

@@ -10,7 +10,7 @@ import {
   pixelSpans,
   type Size,
 } from './painting.ts';
-import type { Picture } from './picture.ts';
+import type { Cells, Picture } from './picture.ts';
 
 /** A picture and the numbers of its value; masked ones are the lowest float32, as on the GPU. */
 export interface PixelPicture {
@@ -36,73 +36,82 @@ export function paintPixels(
   for (const { data, picture } of pictures) paintPicture(words, size.width, data, picture);
 }
 
-function paintPicture(
-  words: Uint32Array,
-  width: number,
-  data: Float32Array,
-  { cells, window, colouring, place }: Picture,
-) {
+function paintPicture(words: Uint32Array, width: number, data: Float32Array, picture: Picture): void {
   colours ??= new Uint32Array(allColours().buffer);
-  const scale = colourScale(colouring);
-  const numbers: Numbers = { values: data, bits: new Uint32Array(data.buffer, data.byteOffset, data.length), scale };
-  const { offset, rowStride, columnStride } = cells;
-  const columns = pixelSpans(
-    { start: window.column, length: window.columns, cells: cells.columns, pixels: place.width },
-    new Uint32Array(2 * place.width),
-  );
-  const rows = pixelSpans(
-    { start: window.row, length: window.rows, cells: cells.rows, pixels: place.height },
-    new Uint32Array(2 * place.height),
-  );
+  const { place } = picture;
+  const numbers = numbersOf(data, picture);
   for (let y = 0; y < place.height; y++) {
     for (let x = 0; x < place.width; x++) {
-      const entry = loudest(numbers, {
-        first: offset + rows[2 * y] * rowStride + columns[2 * x] * columnStride,
-        rows: rows[2 * y + 1] - rows[2 * y],
-        columns: columns[2 * x + 1] - columns[2 * x],
-        rowStride,
-        columnStride,
-      });
-      words[(place.y + y) * width + place.x + x] = entry === null ? 0 : colours[entry];
+      const at = loudest(numbers, x, y);
+      words[(place.y + y) * width + place.x + x] = at < 0 ? 0 : colours[entryOf(numbers, at)];
     }
   }
+}
+
+/**
+ * The element whose colour a pixel has: of several cells in it the one that is shown. −1 where it shows none.
+ * @param x, y of the picture's pixels, 0 at its left and top
+ */
+export function shownElement({ data, picture }: PixelPicture, x: number, y: number): number {
+  return loudest(numbersOf(data, picture), x, y);
 }
 
 interface Numbers {
   readonly values: Float32Array;
   readonly bits: Uint32Array;
   readonly scale: ColourScale;
+  readonly cells: Cells;
+  /** Of the pixels along each axis. */
+  readonly columns: Uint32Array;
+  readonly rows: Uint32Array;
 }
 
-interface Block {
-  readonly first: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly rowStride: number;
-  readonly columnStride: number;
+function numbersOf(data: Float32Array, { cells, window, colouring, place }: Picture): Numbers {
+  const { width, height } = place;
+  return {
+    values: data,
+    bits: new Uint32Array(data.buffer, data.byteOffset, data.length),
+    scale: colourScale(colouring),
+    cells,
+    columns: pixelSpans(
+      { start: window.column, length: window.columns, cells: cells.columns, pixels: width },
+      new Uint32Array(2 * width),
+    ),
+    rows: pixelSpans(
+      { start: window.row, length: window.rows, cells: cells.rows, pixels: height },
+      new Uint32Array(2 * height),
+    ),
+  };
 }
 
-/** The entry in `allColours` for the cells of a pixel; null where there is none, or all are masked. */
-function loudest(
-  { values, bits, scale }: Numbers,
-  { first, rows, columns, rowStride, columnStride }: Block,
-): number | null {
-  let shown = 0;
+const isNan = (bits: number) => (bits & 0x7fffffff) > INFINITY_BITS;
+
+// As in the shader, one rounding to float32 after each operation.
+const along = (x: number, { low, high, unit, lowUnits }: ColourScale) =>
+  Math.fround(Math.fround(Math.min(Math.max(x, low), high) * unit) - lowUnits);
+
+/** The first NaN of a pixel's cells, else the number that is farthest from the quiet one; −1 where all are masked, or there is none. */
+function loudest({ values, bits, scale, cells, columns, rows }: Numbers, x: number, y: number): number {
+  let shown = -1;
   let farthest = -1;
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const at = first + row * rowStride + column * columnStride;
-      if ((bits[at] & 0x7fffffff) > INFINITY_BITS) return NAN_ENTRY;
+  for (let row = rows[2 * y]; row < rows[2 * y + 1]; row++) {
+    for (let column = columns[2 * x]; column < columns[2 * x + 1]; column++) {
+      const at = cells.offset + row * cells.rowStride + column * cells.columnStride;
+      if (isNan(bits[at])) return at;
       if (bits[at] === MASKED_BITS) continue;
-      // As in the shader, one rounding to float32 after each operation.
-      const x = Math.min(Math.max(values[at], scale.low), scale.high);
-      const t = Math.fround(Math.fround(x * scale.unit) - scale.lowUnits);
-      const distance = Math.fround(Math.abs(t - scale.quiet));
-      if (distance > farthest) [shown, farthest] = [t, distance];
+      const distance = Math.fround(Math.abs(along(values[at], scale) - scale.quiet));
+      if (distance > farthest) {
+        shown = at;
+        farthest = distance;
+      }
     }
   }
-  if (farthest < 0) return null;
-  return scale.table + Math.min(Math.floor(Math.fround(shown * scale.steps)), 255);
+  return shown;
+}
+
+function entryOf({ values, bits, scale }: Numbers, at: number): number {
+  if (isNan(bits[at])) return NAN_ENTRY;
+  return scale.table + Math.min(Math.floor(Math.fround(along(values[at], scale) * scale.steps)), 255);
 }
 
 /**

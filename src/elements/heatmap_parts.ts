@@ -1,0 +1,104 @@
+// What stands around a heatmap's canvas: choice of axes, sliders, labels of cells, the legend. Templates without state.
+import { html, nothing, type TemplateResult } from 'lit';
+import { live } from 'lit/directives/live.js';
+import { styleMap } from 'lit/directives/style-map.js';
+import { COLOURS, colourAt, NAN_COLOUR } from './colours.ts';
+import { type AxisLabels, type HeatmapView, labelOf, labelsOf, longAxes } from './heatmap_view.ts';
+import type { Size } from './painting.ts';
+import type { Colouring } from './picture.ts';
+import { formatNumber } from './text.ts';
+import { type Cell, labelled } from './zoom.ts';
+
+/** What is to happen when an axis is chosen, or an index along one. */
+export interface AxisActions {
+  chooseAxis(as: 'rows' | 'columns', name: string): void;
+  chooseIndex(axis: string, index: number): void;
+}
+
+/** Which axes are rows and columns, where there are several to choose from, and a slider for each of the others. */
+export function renderAxes(view: HeatmapView, labels: AxisLabels, actions: AxisActions): TemplateResult {
+  const axes = longAxes(view);
+  const choice = (as: 'rows' | 'columns') => html`
+    <label>
+      ${as}
+      <select @change=${(event: Event) => actions.chooseAxis(as, (event.target as HTMLSelectElement).value)}>
+        ${axes.map(({ name }) => html`<option .selected=${live(name === view[as])} value=${name}>${name}</option>`)}
+      </select>
+    </label>`;
+  const others = axes.filter(({ name }) => name !== view.rows && name !== view.columns);
+  const areChosen = axes.some(({ name }) => name === view.rows) && axes.some(({ name }) => name === view.columns);
+  return html`
+    ${areChosen ? html`${choice('rows')}${choice('columns')}` : nothing}
+    ${others.map(({ name, length }) => renderSlider(view, labels, { name, length }, actions))}`;
+}
+
+function renderSlider(
+  view: HeatmapView,
+  labels: AxisLabels,
+  { name, length }: { name: string; length: number },
+  actions: AxisActions,
+): TemplateResult {
+  const at = view.index[name];
+  const label = labelOf(labels, name, at);
+  return html`
+    <label>
+      ${name}
+      <input
+        type="range"
+        min="0"
+        max=${length - 1}
+        step="1"
+        .value=${live(String(at))}
+        aria-valuetext=${label === null ? at : `${at} ${label}`}
+        @input=${(event: Event) => actions.chooseIndex(name, Number((event.target as HTMLInputElement).value))}
+      />
+      <output>${label === null ? at : `${at} ${label}`}</output>
+    </label>`;
+}
+
+/** Labels of rows beside the picture. */
+export function renderRowLabels({ rows, window }: HeatmapView, labels: AxisLabels, { height }: Size): TemplateResult[] {
+  const cells = labelled({ start: window.row, length: window.rows, pixels: height, apart: 14 });
+  return cells.map((cell) => {
+    const top = `${(100 * (cell + 0.5 - window.row)) / window.rows}%`;
+    return html`<span style=${styleMap({ top })}>${labelOf(labels, rows, cell) ?? cell}</span>`;
+  });
+}
+
+/** Labels of columns below the picture, with more room where they are texts. */
+export function renderColumnLabels(
+  { columns, window }: HeatmapView,
+  labels: AxisLabels,
+  { width }: Size,
+): TemplateResult[] {
+  const apart = labelsOf(labels, columns) ? 44 : 30;
+  const cells = labelled({ start: window.column, length: window.columns, pixels: width, apart });
+  const room = cells.length > 1 ? ((cells[1] - cells[0]) * 100) / window.columns : 100;
+  return cells.map((cell) => {
+    const left = `${(100 * (cell + 0.5 - window.column)) / window.columns}%`;
+    const style = styleMap({ left, maxWidth: `${room}%` });
+    return html`<span style=${style}>${labelOf(labels, columns, cell) ?? cell}</span>`;
+  });
+}
+
+/** An outline around a cell, at least a few pixels large. */
+export function renderMark({ window }: HeatmapView, { row, column }: Cell, kind: string): TemplateResult {
+  const style = {
+    left: `${(100 * (column - window.column)) / window.columns}%`,
+    top: `${(100 * (row - window.row)) / window.rows}%`,
+    width: `max(${100 / window.columns}%, 3px)`,
+    height: `max(${100 / window.rows}%, 3px)`,
+  };
+  return html`<div class="mark ${kind}" style=${styleMap(style)}></div>`;
+}
+
+/** The colours and what they stand for. */
+export function renderLegend({ map, low, high }: Colouring, nanCount: number): TemplateResult {
+  const stops = Array.from({ length: 17 }, (_, i) => colourAt(map, (i / 16) * (1 - 1 / (2 * COLOURS))));
+  const nan = { background: `rgb(${NAN_COLOUR.join(' ')})` };
+  return html`
+    <span>${formatNumber(low)}</span>
+    <span class="bar" style=${styleMap({ background: `linear-gradient(to right, ${stops.join(', ')})` })}></span>
+    <span>${formatNumber(high)}</span>
+    ${nanCount > 0 ? html`<span class="nan" style=${styleMap(nan)}></span><span>NaN</span>` : nothing}`;
+}
