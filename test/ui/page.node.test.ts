@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { contentPolicyTests } from './content_policy.ts';
 import { countOnGpu } from './gpu_memory.ts';
 import { loadingTests } from './loading.ts';
+import { mapTests } from './map.ts';
 import { openPage, type PageDriver } from './page_driver.ts';
 import { predictionTests } from './predictions.ts';
 import { responsivenessTests } from './responsiveness.ts';
@@ -24,6 +25,8 @@ afterAll(async () => {
 
 describe('next tokens', () => predictionTests(driver));
 describe('content security policy', () => contentPolicyTests(driver));
+
+describe('map', () => mapTests(driver));
 describe('responsiveness', () => responsivenessTests(driver));
 describe('opening models', () => loadingTests(driver));
 
