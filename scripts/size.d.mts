@@ -25,3 +25,15 @@ export function bundle(code: string): Promise<Bundle>;
 export function measureSizes(): Promise<MeasuredBundle[]>;
 export function isWithin(size: MeasuredBundle): boolean;
 export function sizeTable(sizes: readonly MeasuredBundle[]): string;
+
+export interface MeasuredPage {
+  /** Of all that the page may load. */
+  readonly all: Bundle;
+  /** Of a build without packages. */
+  readonly own: Bundle;
+}
+
+export const PAGE_LIMITS: { readonly own: number; readonly all: number };
+export function measurePage(): Promise<MeasuredPage>;
+export function isPageWithin(page: MeasuredPage): boolean;
+export function pageLine(page: MeasuredPage): string;

@@ -1,10 +1,12 @@
 // The size of the library in a page, as `npm run build` reports it: bundles of what a page may import, minified and gzipped, without
 // the tokenizers' package. `at first` is what the page loads with its own script, `on demand` what the engine imports when it is used.
-import { join } from 'node:path';
+// With the argument `page`, as `npm run build:page` calls it: the size of the project's own page, with all packages.
+import { isAbsolute, join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
+import { buildPage } from './build_page.mjs';
 import { root } from './run.mjs';
 
 /** What a page may import, and the most kB (1000 bytes) that it may cost at first and with all that it may ask for later. */
@@ -55,6 +57,11 @@ export async function bundle(code) {
       },
     },
   });
+  return split(output);
+}
+
+/** What is loaded with the entry's script, and what later. */
+function split(output) {
   const chunks = new Map(output.map((chunk) => [chunk.fileName, chunk]));
   const first = new Set();
   const follow = (name) => {
@@ -92,6 +99,37 @@ function nameOf(id) {
 
 function sum(numbers) {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** The most kB, gzipped, that the scripts of the page may have: its own code, and with packages; loaded at first or later. */
+export const PAGE_LIMITS = { own: 200, all: 200 };
+
+/** The project's page: `{ all, own }`, all of its scripts, and those of a build that leaves the packages out. */
+export async function measurePage() {
+  const scripts = async (external) => {
+    const { output } = await buildPage({ write: false, sourcemap: false, rolldownOptions: { external } });
+    return split(output.filter(({ type }) => type === 'chunk'));
+  };
+  const isPackage = (id) => /^[@a-z]/i.test(id) && !isAbsolute(id) && !id.startsWith('vite/');
+  return { all: await scripts([]), own: await scripts(isPackage) };
+}
+
+/** Gzipped bytes of all scripts. */
+const gzipOf = ({ atFirst, onDemand }) => atFirst.gzip + onDemand.gzip;
+
+/** Whether the page keeps to its limits. */
+export function isPageWithin({ all, own }) {
+  return gzipOf(own) <= 1000 * PAGE_LIMITS.own && gzipOf(all) <= 1000 * PAGE_LIMITS.all;
+}
+
+/** A line: the page's own code, the packages it uses, and what of both it loads at first. */
+export function pageLine({ all, own }) {
+  const [total, code] = [gzipOf(all), gzipOf(own)];
+  const parts = `${kB(code)} own code + ${kB(total - code)} packages = ${kB(total)}, ${kB(all.atFirst.gzip)} of it at first`;
+  const verdict = isPageWithin({ all, own })
+    ? ''
+    : `  over ${PAGE_LIMITS.own} of own code or ${PAGE_LIMITS.all} in all`;
+  return `page, kB gzipped: ${parts}${verdict}`;
 }
 
 const kB = (bytes) => (bytes / 1000).toFixed(1);
@@ -133,7 +171,11 @@ export function measureSizes() {
   );
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
+if (argv[1] === fileURLToPath(import.meta.url) && argv[2] === 'page') {
+  const page = await measurePage();
+  console.log(pageLine(page));
+  if (!isPageWithin(page)) process.exitCode = 1;
+} else if (argv[1] === fileURLToPath(import.meta.url)) {
   const sizes = await measureSizes();
   console.log(sizeTable(sizes));
   if (!sizes.every(isWithin)) process.exitCode = 1;

@@ -1,6 +1,6 @@
 // What the library costs a page, and that a page pays only for what it uses.
 import { expect, test } from 'vitest';
-import { bundle, isWithin, measureSizes, sizeTable } from '../scripts/size.mjs';
+import { bundle, isPageWithin, isWithin, measurePage, measureSizes, pageLine, sizeTable } from '../scripts/size.mjs';
 
 /** Parts that a page which runs a model and reads hooks has no use for. */
 const UNUSED =
@@ -73,4 +73,19 @@ test('a bundle beyond its limit says so', () => {
   const limits = { atFirst: atFirst.gzip / 1000 - 0.001, all: 1000 };
   expect(isWithin({ title, atFirst, onDemand, limits })).toBe(false);
   expect(sizeTable([{ title, atFirst, onDemand, limits }])).toMatch(/ over [\d.]+ at first or 1000 in all$/);
+});
+
+test('the page keeps to its limits, its own code and with packages', async () => {
+  const page = await measurePage();
+  console.log(pageLine(page));
+  const files = ({ atFirst, onDemand }: typeof page.all) => [...atFirst.modules.keys(), ...onDemand.modules.keys()];
+  expect(files(page.all)).toEqual(
+    expect.arrayContaining(['src/ui/app.ts', 'src/ui/views/model.ts', 'src/hooks/model.ts']),
+  );
+  expect(files(page.all).some((file) => file.startsWith('node_modules/lit-html/'))).toBe(true);
+  expect(files(page.own).filter((file) => file.startsWith('node_modules/'))).toEqual([]);
+  expect(isPageWithin(page)).toBe(true);
+  const beyond = { ...page.own, onDemand: { ...page.own.onDemand, gzip: 200_001 - page.own.atFirst.gzip } };
+  expect(isPageWithin({ ...page, own: beyond })).toBe(false);
+  expect(pageLine({ ...page, own: beyond })).toMatch(/ over 200 of own code or \d+ in all$/);
 });

@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, launch, type Page } from 'puppeteer';
-import { build, type PreviewServer, preview } from 'vite';
+import { type PreviewServer, preview } from 'vite';
+import { buildPage as buildPageTo } from '../../scripts/build_page.mjs';
 import { chromeFlags, findChrome } from '../../scripts/chrome.mjs';
 import { linkOf } from '../../src/ui/link.ts';
 import type {} from '../../src/ui/main.ts'; // the global `hyaline`
@@ -36,25 +37,14 @@ export interface OpenOptions {
 }
 
 /** Builds the page into a folder below a sub-path; gives the folder that a server serves. */
-export async function buildPage(root: string): Promise<string> {
+export async function buildPage(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'hyaline-page-'));
-  const { NODE_ENV } = process.env;
-  process.env.NODE_ENV = 'production'; // Vitest says `test`, and packages would be bundled in their development versions
-  try {
-    await build({
-      root,
-      configFile: join(root, 'vite.config.ts'),
-      logLevel: 'error',
-      build: { outDir: join(folder, 'some', 'sub-path') },
-    });
-  } finally {
-    process.env.NODE_ENV = NODE_ENV;
-  }
+  await buildPageTo({ outDir: join(folder, 'some', 'sub-path') });
   return folder;
 }
 
 export async function openPage({ root, flags = [], prepare, state = {}, built }: OpenOptions): Promise<PageDriver> {
-  const folder = built ?? (await buildPage(root));
+  const folder = built ?? (await buildPage());
   const server: PreviewServer = await preview({
     root,
     configFile: false,

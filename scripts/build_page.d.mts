@@ -1,0 +1,4 @@
+// Types of build_page.mjs.
+import type { BuildOptions, build } from 'vite';
+
+export function buildPage(options: BuildOptions): ReturnType<typeof build>;
