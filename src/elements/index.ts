@@ -1,8 +1,10 @@
 // `hyaline/elements`: parts of the page to put into other pages, as custom elements. Importing this module registers them.
 
+export { type AttentionSelection, HyalineAttention } from './attention.ts';
 export { COLOURS, type ColourMap, colourAt, colourTable } from './colours.ts';
 export { HyalineElement, THEME } from './element.ts';
 export { GpuPainter, type GpuPainterOptions, type GpuPicture } from './gpu_painter.ts';
+export type { HeadScore } from './head_scores.ts';
 export { type DeviceOwner, HyalineHeatmap, type ShownView } from './heatmap.ts';
 export type { AxisLabels } from './heatmap_view.ts';
 export { HyalineLogitLens, type LensSelection } from './logit_lens.ts';

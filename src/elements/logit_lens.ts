@@ -247,7 +247,7 @@ export class HyalineLogitLens extends HyalineElement {
     if (shown.names.length === 0) {
       return html`<div class="foot" role="status">${this.isBusy ? 'Computing …' : this.message}</div>`;
     }
-    const inputs = [shown, this.isBusy, this.active, this.open, this.layer, this.pos];
+    const inputs = [shown, this.isBusy, this.active, this.layer, this.pos];
     return html`
       <div class="scroll" @scroll=${this.close} @pointerleave=${this.close}>
         ${guard(inputs, () => this.table())}
@@ -283,15 +283,14 @@ export class HyalineLogitLens extends HyalineElement {
   }
 
   private cell(cell: Cell, name: string): TemplateResult {
-    const { shown, open, active } = this;
+    const { shown, active } = this;
     const pos = shown.positions[cell.column];
     const top = shown.at(cell)?.top[0];
     if (!top) return html`<td></td>`;
-    const isOpen = isSame(open, cell);
     return html`<td role="gridcell" data-row=${cell.row} data-column=${cell.column} tabindex=${isSame(active, cell) ? 0 : -1}
       style=${styleMap(shade(PROBABILITIES, top.probability))}
       aria-selected=${this.pos === pos && this.layer === shown.layers[cell.row]}
-      aria-label=${`${name}, position ${pos}: ${tokenInWords(top)}`} aria-describedby=${isOpen ? 'top' : ''}
+      aria-label=${`${name}, position ${pos}: ${tokenInWords(top)}`} aria-describedby="top"
       >${visibleToken(top.text)}</td>`;
   }
 

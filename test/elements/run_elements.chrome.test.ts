@@ -1,9 +1,26 @@
 // The elements that show a run, in a page: what they say against what the library reads, choosing by mouse and keyboard, and the quiet
 // sentences for runs that lack something. One tiny model for all.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { HyalineLogitLens, HyalineTokens, ShownModel, ShownRun } from '../../src/elements/index.ts';
-import '../../src/elements/index.ts';
-import { type LensRow, logitLens, Model, type RunWithCacheResult, topTokens } from '../../src/index.ts';
+import {
+  type HyalineAttention,
+  type HyalineLogitLens,
+  type HyalineTokens,
+  type ShownModel,
+  type ShownRun,
+  shownTensor,
+} from '../../src/elements/index.ts';
+import { shade } from '../../src/elements/shade.ts';
+import {
+  duplicateTokenScore,
+  inductionScore,
+  type LensRow,
+  logitLens,
+  Model,
+  previousTokenScore,
+  type RunWithCacheResult,
+  type Tensor,
+  topTokens,
+} from '../../src/index.ts';
 import { testDevice, withErrorScopes } from '../device.ts';
 import { TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
 
@@ -16,12 +33,16 @@ const WORDS: ShownModel = {
   tokenizer: { tokenText: (id) => (id === 3 ? MARKUP : ` é${id}`) },
 };
 
+/** What runs capture; a few that lack something, the last block's only. The same each time: kernels compile once. */
+const NAMES = ['blocks.*.hook_resid_post', 'blocks.*.attn.hook_pattern'];
+const LACKING = ['blocks.1.hook_resid_post', 'blocks.1.attn.hook_pattern'];
+
 let model: Model;
 let run: RunWithCacheResult;
 
 beforeAll(async () => {
   model = await Model.load(tinyModel(TINY_CONFIGS.gpt2, 1), { device: await testDevice() });
-  run = await model.runWithCache([IDS], { names: ['blocks.*.hook_resid_post', 'blocks.*.attn.hook_pattern'] });
+  run = await model.runWithCache([IDS], { names: NAMES });
 });
 
 afterAll(() => {
@@ -38,7 +59,7 @@ const gpuTest = (name: string, f: () => Promise<void>) =>
   test(name, async () => withErrorScopes(await testDevice(), f));
 
 /** An element on the page, with these properties. */
-function shown<Name extends 'hyaline-tokens' | 'hyaline-logit-lens'>(
+function shown<Name extends 'hyaline-tokens' | 'hyaline-logit-lens' | 'hyaline-attention'>(
   name: Name,
   properties: Partial<HTMLElementTagNameMap[Name]>,
 ): HTMLElementTagNameMap[Name] {
@@ -201,9 +222,9 @@ gpuTest('logit lens: recorded rows overtake a computation, and are no HTML', asy
 
 gpuTest('logit lens: a quiet sentence where there is nothing to show', async () => {
   const lens = shown('hyaline-logit-lens', { model });
-  const gone = await model.runWithCache([IDS], { names: 'blocks.*.hook_resid_post' });
+  const gone = await model.runWithCache([IDS], { names: NAMES });
   gone.cache.destroy();
-  const lacking = await model.runWithCache([IDS], { names: 'blocks.1.hook_resid_post' });
+  const lacking = await model.runWithCache([IDS], { names: LACKING });
   const empty: [Partial<HyalineLogitLens>, string][] = [
     [{}, 'No run yet.'],
     [{ run: { cache: recordedCache } }, 'There are no rows for this recorded run.'],
@@ -216,5 +237,190 @@ gpuTest('logit lens: a quiet sentence where there is nothing to show', async () 
     await settled(lens);
     expect(textOf(lens, '[role=status]')).toEqual([sentence]);
   }
+  lacking.cache.destroy();
+});
+
+const PATTERN = 'blocks.1.attn.hook_pattern';
+const HEAD = 2;
+const POS = IDS.length;
+
+/** Weight of a query for a key in head 1.2. */
+const weight = ({ data }: Tensor, query: number, key: number) => data[(HEAD * POS + query) * POS + key];
+
+/** What the element shows once it has read its numbers. */
+async function readNumbers(attention: HyalineAttention): Promise<void> {
+  await expect.poll(() => all(attention, 'line').length).toBeGreaterThan(0);
+}
+
+/** The middle of a cell of the large pattern. */
+function pointAt(attention: HyalineAttention, query: number, key: number, type = 'pointermove'): void {
+  const [large] = all(attention, '.large');
+  const { left, top, width, height } = large.getBoundingClientRect();
+  const [clientX, clientY] = [left + ((key + 0.5) / POS) * width, top + ((query + 0.5) / POS) * height];
+  large.dispatchEvent(new PointerEvent(type, { clientX, clientY, bubbles: true }));
+}
+
+gpuTest('attention: the number under the pointer is that of the cache, bit for bit', async () => {
+  const attention = shown('hyaline-attention', { model, run, layer: 1, head: HEAD });
+  await readNumbers(attention);
+  const tensor = await run.cache.read(PATTERN);
+  for (let query = 0; query < POS; query++) {
+    for (let key = 0; key < POS; key++) {
+      pointAt(attention, query, key);
+      await attention.updateComplete;
+      expect(Math.fround(Number(textOf(attention, '.number')[0]))).toBe(weight(tensor, query, key));
+    }
+  }
+  expect(textOf(attention, 'output')[0]).toMatch(/^4 "14" looks at 4 "14"/);
+});
+
+gpuTest('attention: heads and cells are chosen by mouse and keyboard', async () => {
+  const attention = shown('hyaline-attention', { model, run });
+  await attention.updateComplete;
+  const details = selections(attention);
+  all(attention, '[data-layer="1"][data-head="1"]')[0].click();
+  await attention.updateComplete;
+  for (const key of ['ArrowRight', 'ArrowRight', 'ArrowUp', 'ArrowLeft']) {
+    press(attention, key);
+    await attention.updateComplete;
+  }
+  expect(details.map((detail) => Object.values(detail as object).join())).toEqual([
+    '1,1,,',
+    '1,2,,',
+    '1,2,,',
+    '0,2,,',
+    '0,1,,',
+  ]);
+  await expect.poll(() => focused(attention)).toContain('Head 0.1');
+  pointAt(attention, 3, 2, 'click');
+  await attention.updateComplete;
+  const [large] = all(attention, '.large');
+  large.focus();
+  for (const key of ['ArrowDown', 'ArrowLeft', 'Enter']) {
+    press(attention, key);
+    await attention.updateComplete;
+  }
+  expect(details.slice(5)).toEqual([
+    { layer: 0, head: 1, query: 3, key: 2 },
+    { layer: 0, head: 1, query: 4, key: 1 },
+  ]);
+});
+
+gpuTest('attention: a line for each weight that can be seen, of one token while it is pointed at', async () => {
+  const attention = shown('hyaline-attention', { model: WORDS, run, layer: 1, head: HEAD });
+  await readNumbers(attention);
+  const tensor = await run.cache.read(PATTERN);
+  const cells = IDS.flatMap((_, query) => IDS.map((_, key) => ({ query, key, w: weight(tensor, query, key) })));
+  const opacities = (wanted: (cell: { query: number; key: number }) => boolean) =>
+    cells.filter((cell) => cell.w >= 0.01 && wanted(cell)).map(({ w }) => w.toFixed(3));
+  const drawn = () => all(attention, 'line').map((line) => line.getAttribute('stroke-opacity'));
+  expect(drawn().sort()).toEqual(opacities(() => true).sort());
+  all(attention, '[data-side=key][data-pos="1"]')[0].dispatchEvent(new PointerEvent('pointerover', { bubbles: true }));
+  await attention.updateComplete;
+  expect(drawn().sort()).toEqual(opacities(({ key }) => key === 1).sort());
+  all(attention, '.lines')[0].dispatchEvent(new PointerEvent('pointerleave'));
+  all(attention, '[data-side=query][data-pos="3"]')[0].click();
+  await attention.updateComplete;
+  expect(drawn().sort()).toEqual(opacities(({ query }) => query === 3).sort());
+  expect(textOf(attention, '[data-side=query] span')[0]).toBe(LABEL);
+  expect(all(attention, 'img')).toEqual([]);
+});
+
+gpuTest('attention: scores under every head are those of the library, or those that are given', async () => {
+  const attention = shown('hyaline-attention', { model, run });
+  await expect.poll(() => all(attention, '.score').length).toBe(2 * 3 * 3);
+  const options = { tokens: [IDS] };
+  const wanted = await Promise.all([
+    previousTokenScore(model, run.cache),
+    duplicateTokenScore(model, run.cache, options),
+    inductionScore(model, run.cache, options),
+  ]);
+  const labels = ['prev', 'dup', 'ind'];
+  const texts = [0, 1, 2, 3, 4, 5].flatMap((head) => wanted.map(({ data }, i) => labels[i] + data[head].toFixed(2)));
+  expect(textOf(attention, '.score')).toEqual(texts);
+  attention.scores = [{ name: 'mine', label: 'm', scores: { ...wanted[0], data: Float32Array.of(0, 1, 0, 0, 0, 0) } }];
+  await attention.updateComplete;
+  expect(textOf(attention, '.score')).toEqual(['m0.00', 'm1.00', 'm0.00', 'm0.00', 'm0.00', 'm0.00']);
+  expect(all(attention, '[aria-label="Head 0.1, mine 1.00"]').length).toBe(1);
+});
+
+gpuTest('attention: a recording is drawn from its numbers, each head in its place', async () => {
+  const tensors = new Map<string, Tensor>();
+  for (const layer of [0, 1]) {
+    tensors.set(`blocks.${layer}.attn.hook_pattern`, await run.cache.read(`blocks.${layer}.attn.hook_pattern`));
+  }
+  const get = (name: string) => shownTensor(tensors.get(name) as Tensor);
+  const cache = { names: [...tensors.keys()], tokens: [IDS], has: (name: string) => tensors.has(name), get };
+  const attention = shown('hyaline-attention', { model: WORDS, run: { cache }, layer: 1, head: HEAD });
+  await readNumbers(attention);
+  const canvas = all(attention, 'canvas[data-layer="1"]')[0] as HTMLCanvasElement;
+  const context = canvas.getContext('2d') as CanvasRenderingContext2D;
+  const cellPx = 76 / POS;
+  const colourOf = (query: number, key: number) => {
+    const [x, y] = [2 * (76 + 6) + (key + 0.5) * cellPx, (query + 0.5) * cellPx].map((at) => at * devicePixelRatio);
+    return `rgb(${context.getImageData(x, y, 1, 1).data.slice(0, 3).join(' ')})`;
+  };
+  await expect.poll(() => colourOf(0, 0)).toBe('rgb(253 231 37)'); // the first token looks at itself: 1
+  const tensor = tensors.get(PATTERN) as Tensor;
+  for (let query = 0; query < POS; query++) {
+    for (let key = 0; key < POS; key++) {
+      const { 'background-color': want } = shade({ map: 'viridis', low: 0, high: 1 }, weight(tensor, query, key));
+      expect(colourOf(query, key), `${query}, ${key}`).toBe(want);
+    }
+  }
+});
+
+gpuTest('attention: a run that overtakes another is the one that is shown', async () => {
+  const tensor = await run.cache.read(PATTERN);
+  const waiting: ((tensor: Tensor) => void)[] = [];
+  const slow = { ...shownTensor(tensor), read: () => new Promise<Tensor>((resolve) => waiting.push(resolve)) };
+  const recorded = { names: [PATTERN], tokens: [IDS], has: () => true, get: () => slow };
+  const attention = shown('hyaline-attention', { model, run: { cache: recorded } });
+  await attention.updateComplete;
+  attention.run = run;
+  await readNumbers(attention);
+  const drawn = all(attention, 'line').map((line) => line.getAttribute('stroke-opacity'));
+  for (const resolve of waiting) resolve({ ...tensor, data: new Float32Array(tensor.data.length).fill(0.5) });
+  await new Promise((resolve) => setTimeout(resolve)); // behind everything that waited for it
+  await attention.updateComplete;
+  expect(waiting.length).toBeGreaterThan(0);
+  expect(all(attention, 'line').map((line) => line.getAttribute('stroke-opacity'))).toEqual(drawn);
+});
+
+gpuTest('attention: back on the page it is drawn again, and says so once the values are gone', async () => {
+  const other = await model.runWithCache([[1, 2]], { names: NAMES });
+  const attention = shown('hyaline-attention', { model, run: other });
+  await readNumbers(attention);
+  attention.remove();
+  document.body.append(attention);
+  await readNumbers(attention);
+  expect(textOf(attention, '.query span')).toEqual(['1', '2']);
+  expect(textOf(attention, '.foot[role=status]')).toEqual(['']);
+  other.cache.destroy();
+  attention.layer = 1;
+  await expect.poll(() => textOf(attention, '.foot[role=status]')[0]).toContain('it has been destroyed');
+});
+
+gpuTest('attention: a quiet sentence where there is nothing to show', async () => {
+  const attention = shown('hyaline-attention', { model });
+  const gone = await model.runWithCache([IDS], { names: NAMES });
+  gone.cache.destroy();
+  const lacking = await model.runWithCache([IDS], { names: LACKING });
+  const empty: [Partial<HyalineAttention>, string][] = [
+    [{}, 'No run yet.'],
+    [
+      { run: { cache: recordedCache } },
+      `This run did not capture blocks.0.attn.hook_pattern and 1 more. Ask for it with { names: … }.`,
+    ],
+    [{ run: gone }, 'cache: it has been destroyed, its values are gone. Keep what you read, or run again.'],
+    [{ run: lacking }, 'This run did not capture blocks.0.attn.hook_pattern. Ask for it with { names: … }.'],
+  ];
+  for (const [properties, sentence] of empty) {
+    Object.assign(attention, properties);
+    await attention.updateComplete;
+    expect(textOf(attention, '[role=status]')).toEqual([sentence]);
+  }
+  expect(all(attention, '.head').length).toBe(3); // what there is, is shown
+  await readNumbers(attention);
   lacking.cache.destroy();
 });
