@@ -3,17 +3,16 @@
 /**
  * The shortest decimal text that names a float32: reading it and rounding gives the same number.
  * @example
- * shortestDecimal(Math.fround(0.1)); // '0.1', not 0.10000000149011612
+ * shortestDecimal(Math.fround(0.1)); // '0.1', where JavaScript says 0.10000000149011612
  */
 export function shortestDecimal(x: number): string {
-  if (Object.is(x, -0)) return '−0';
-  if (!Number.isFinite(x)) return Number.isNaN(x) ? 'NaN' : x > 0 ? '∞' : '−∞';
+  if (Object.is(x, -0)) return '-0';
   // Nine digits tell all float32 numbers apart.
   for (let digits = 1; digits <= 9; digits++) {
     const decimal = Number(x.toPrecision(digits));
-    if (Math.fround(decimal) === x) return String(decimal).replaceAll('-', '−');
+    if (Math.fround(decimal) === x) return String(decimal);
   }
-  return String(x).replaceAll('-', '−');
+  return String(x);
 }
 
 /**

@@ -3,18 +3,18 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { elementAt } from './axes_shown.ts';
 import { define, HyalineElement } from './element.ts';
-import { shortestDecimal } from './float32_text.ts';
 import { type Drawn, HeatmapCanvas } from './heatmap_canvas.ts';
 import {
   type AxisActions,
   renderAxes,
   renderColumnLabels,
   renderLegend,
-  renderMark,
+  renderMarks,
+  renderReadout,
   renderRowLabels,
 } from './heatmap_parts.ts';
 import { heatmapStyles } from './heatmap_styles.ts';
-import { type AxisLabels, describeView, type HeatmapView, heatmapView, indexText } from './heatmap_view.ts';
+import { type AxisLabels, describeView, type HeatmapView, heatmapView } from './heatmap_view.ts';
 import type { Colouring, Window } from './picture.ts';
 import type { ShownValue } from './shown_value.ts';
 import { numberAt, type PointedNumber, paintableOf, tensorOf } from './value_numbers.ts';
@@ -88,6 +88,7 @@ export class HyalineHeatmap extends HyalineElement {
     point: { state: true },
     drawn: { state: true },
     problem: { state: true },
+    unread: { state: true },
     size: { state: true },
   };
   declare model: DeviceOwner | null;
@@ -105,7 +106,10 @@ export class HyalineHeatmap extends HyalineElement {
   declare protected point: PointedNumber | null;
   /** What is on the canvas. */
   declare protected drawn: Drawn | null;
+  /** Why there is no picture. */
   declare protected problem: string;
+  /** Why there is no number. */
+  declare protected unread: string;
   /** Of the plot in CSS pixels. */
   declare protected size: { width: number; height: number };
 
@@ -134,6 +138,7 @@ export class HyalineHeatmap extends HyalineElement {
     this.point = null;
     this.drawn = null;
     this.problem = '';
+    this.unread = '';
     this.size = { width: 0, height: 0 };
   }
 
@@ -159,9 +164,15 @@ export class HyalineHeatmap extends HyalineElement {
 
   /** Also waits for the picture. */
   protected override async getUpdateComplete(): Promise<boolean> {
+    let painting: Promise<void>;
+    let isComplete: boolean;
     await super.getUpdateComplete();
-    await this.painting;
-    return super.getUpdateComplete();
+    do {
+      painting = this.painting;
+      await painting;
+      isComplete = await super.getUpdateComplete();
+    } while (painting !== this.painting); // another one has taken its place
+    return isComplete;
   }
 
   protected override willUpdate(changed: PropertyValues): void {
@@ -172,6 +183,7 @@ export class HyalineHeatmap extends HyalineElement {
     this.zoomOf = zoomOf;
     if (['value', 'rows', 'columns', 'index'].some((name) => changed.has(name))) {
       this.point = null;
+      this.unread = '';
       this.pointings++;
     }
   }
@@ -225,10 +237,11 @@ export class HyalineHeatmap extends HyalineElement {
       const point = numberAt(tensor, element);
       this.cursor = { row: point.index[view.rows] ?? 0, column: point.index[view.columns] ?? 0 };
       this.point = point;
+      this.unread = '';
       if (type === 'hyaline-select') this.selected = point.index;
       this.emit<PointedNumber>(type, point);
     } catch (error) {
-      if (pointing === this.pointings) this.problem = messageOf(error);
+      if (pointing === this.pointings) this.unread = messageOf(error);
     }
   }
 
@@ -287,7 +300,8 @@ export class HyalineHeatmap extends HyalineElement {
     if (event.deltaY > 0 && isWhole(view.window, view.cells)) return;
     event.preventDefault();
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-    this.zoomBy(Math.exp(-0.002 * lines * event.deltaY), this.placeOf(event));
+    const speed = event.ctrlKey ? 0.01 : 0.002; // pinching a trackpad is a wheel with Ctrl, in small steps
+    this.zoomBy(Math.exp(-speed * lines * event.deltaY), this.placeOf(event));
   }
 
   /** Around a place, or around the cursor. */
@@ -384,7 +398,7 @@ export class HyalineHeatmap extends HyalineElement {
           @keydown=${this.onKeyDown}
         >
           <div class="surface ${message ? 'stale' : ''}"></div>
-          ${view && !message ? this.renderMarks(view) : nothing}
+          ${view && !message ? renderMarks(view, this.selected, this.cursor) : nothing}
           ${message ? html`<div class="message" role="status">${message}</div>` : nothing}
         </div>
         <div class="labels columns" aria-hidden="true">
@@ -393,24 +407,8 @@ export class HyalineHeatmap extends HyalineElement {
       </div>
       <div class="foot" part="foot">
         <span class="legend">${this.drawn ? renderLegend(this.drawn.colouring, this.drawn.nanCount) : nothing}</span>
-        ${this.renderReadout(view)}
+        ${view ? renderReadout(view, this.labels, this.point, this.unread) : nothing}
       </div>`;
-  }
-
-  private renderMarks(view: HeatmapView): TemplateResult {
-    const { selected, cursor } = this;
-    const isHere = selected && Object.entries(view.index).every(([axis, i]) => (selected[axis] ?? 0) === i);
-    const chosen = isHere ? { row: selected[view.rows] ?? 0, column: selected[view.columns] ?? 0 } : null;
-    return html`${chosen ? renderMark(view, chosen, 'selected') : nothing}${cursor ? renderMark(view, cursor, '') : nothing}`;
-  }
-
-  private renderReadout(view: HeatmapView | null): TemplateResult {
-    const { point } = this;
-    if (!view || !point) {
-      return html`<output class="readout hint">${view ? 'Point at a cell, or use the arrow keys.' : nothing}</output>`;
-    }
-    const where = indexText(view, point.index, this.labels);
-    return html`<output class="readout">${where} = <b>${shortestDecimal(point.value)}</b></output>`;
   }
 }
 

@@ -3,10 +3,12 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { styleMap } from 'lit/directives/style-map.js';
 import { COLOURS, colourAt, NAN_COLOUR } from './colours.ts';
-import { type AxisLabels, type HeatmapView, labelOf, labelsOf, longAxes } from './heatmap_view.ts';
+import { shortestDecimal } from './float32_text.ts';
+import { type AxisLabels, type HeatmapView, indexText, labelOf, labelsOf, longAxes } from './heatmap_view.ts';
 import type { Size } from './painting.ts';
 import type { Colouring } from './picture.ts';
 import { formatNumber } from './text.ts';
+import type { PointedNumber } from './value_numbers.ts';
 import { type Cell, labelled } from './zoom.ts';
 
 /** What is to happen when an axis is chosen, or an index along one. */
@@ -82,7 +84,7 @@ export function renderColumnLabels(
 }
 
 /** An outline around a cell, at least a few pixels large. */
-export function renderMark({ window }: HeatmapView, { row, column }: Cell, kind: string): TemplateResult {
+function renderMark({ window }: HeatmapView, { row, column }: Cell, kind: string): TemplateResult {
   const style = {
     left: `${(100 * (column - window.column)) / window.columns}%`,
     top: `${(100 * (row - window.row)) / window.rows}%`,
@@ -90,6 +92,22 @@ export function renderMark({ window }: HeatmapView, { row, column }: Cell, kind:
     height: `max(${100 / window.rows}%, 3px)`,
   };
   return html`<div class="mark ${kind}" style=${styleMap(style)}></div>`;
+}
+
+/** The marked element, where it is in the picture, and the cell that is pointed at. */
+export function renderMarks(view: HeatmapView, selected: Readonly<Record<string, number>> | null, cursor: Cell | null) {
+  const { rows, columns, index } = view;
+  const isHere = selected && Object.entries(index).every(([axis, i]) => (selected[axis] ?? 0) === i);
+  const chosen = isHere ? { row: selected[rows] ?? 0, column: selected[columns] ?? 0 } : null;
+  return html`${chosen ? renderMark(view, chosen, 'selected') : nothing}${cursor ? renderMark(view, cursor, '') : nothing}`;
+}
+
+/** The number that is pointed at, or why there is none. */
+export function renderReadout(view: HeatmapView, labels: AxisLabels, point: PointedNumber | null, problem: string) {
+  if (problem) return html`<output class="readout hint wrapped">${problem}</output>`;
+  if (!point) return html`<output class="readout hint">Point at a cell, or use the arrow keys.</output>`;
+  const where = indexText(view, point.index, labels);
+  return html`<output class="readout">${where} = <b>${shortestDecimal(point.value)}</b></output>`;
 }
 
 /** The colours and what they stand for. */

@@ -117,6 +117,7 @@ export const heatmapStyles = css`
   }
   .labels.columns {
     grid-column: 2;
+    overflow: visible;
   }
   .labels span {
     position: absolute;
@@ -168,6 +169,9 @@ export const heatmapStyles = css`
   }
   .readout.hint {
     color: var(--_muted);
+  }
+  .readout.wrapped {
+    white-space: normal;
   }
   .readout b {
     font-weight: 600;

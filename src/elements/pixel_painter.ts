@@ -40,12 +40,26 @@ function paintPicture(words: Uint32Array, width: number, data: Float32Array, pic
   colours ??= new Uint32Array(allColours().buffer);
   const { place } = picture;
   const numbers = numbersOf(data, picture);
+  const { rows, columns } = numbers;
   for (let y = 0; y < place.height; y++) {
+    const start = (place.y + y) * width + place.x;
+    if (y > 0 && isSameSpan(rows, y)) {
+      words.copyWithin(start, start - width, start - width + place.width);
+      continue;
+    }
     for (let x = 0; x < place.width; x++) {
-      const at = loudest(numbers, x, y);
-      words[(place.y + y) * width + place.x + x] = at < 0 ? 0 : colours[entryOf(numbers, at)];
+      if (x > 0 && isSameSpan(columns, x)) words[start + x] = words[start + x - 1];
+      else {
+        const at = loudest(numbers, x, y);
+        words[start + x] = at < 0 ? 0 : colours[entryOf(numbers, at)];
+      }
     }
   }
+}
+
+/** Whether a pixel shows the cells that the one before it does. */
+function isSameSpan(spans: Uint32Array, pixel: number): boolean {
+  return spans[2 * pixel] === spans[2 * pixel - 2] && spans[2 * pixel + 1] === spans[2 * pixel - 1];
 }
 
 /**

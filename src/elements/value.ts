@@ -9,11 +9,11 @@ import { define, HyalineElement } from './element.ts';
 import './heatmap.ts';
 import type { DeviceOwner, ShownView } from './heatmap.ts';
 import { type AxisLabels, indexText } from './heatmap_view.ts';
-import { type Histogram, histogramOf, renderHistogram } from './histogram.ts';
+import { type Histogram, histogramOf } from './histogram.ts';
 import type { Colouring, Window } from './picture.ts';
 import type { ShownValue } from './shown_value.ts';
 import { numberAt, type PointedNumber, paintableOf, statisticsOf, tensorOf } from './value_numbers.ts';
-import { type Inspected, renderNumber, renderStatistics } from './value_parts.ts';
+import { type Inspected, renderHistogram, renderNumber, renderStatistics } from './value_parts.ts';
 import { valueStyles } from './value_styles.ts';
 
 /** Which of two values is in the picture. */
@@ -123,7 +123,9 @@ export class HyalineValue extends HyalineElement {
     return super.getUpdateComplete();
   }
 
-  protected override willUpdate(changed: PropertyValues): void {
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    const before = changed.get('value');
+    if (before && this.value && !haveSameShape(before, this.value) && !changed.has('zoom')) this.zoom = null;
     if (changed.has('value') || changed.has('compared')) {
       const { value, other } = this;
       this.difference = value && other && differenceOf(value, other);

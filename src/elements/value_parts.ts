@@ -1,7 +1,8 @@
-// The tables of `<hyaline-value>`: one number down to its bits, and the statistics of all. Templates without state.
-import { html, nothing, type TemplateResult } from 'lit';
+// The parts of `<hyaline-value>`: one number down to its bits, the statistics of all, and the histogram. Templates without state.
+import { html, nothing, svg, type TemplateResult } from 'lit';
 import { type Statistics, toHexFloat, ulp, ulpDistance } from '../index.ts';
 import { bitParts, bitsText, shortestDecimal } from './float32_text.ts';
+import type { Histogram } from './histogram.ts';
 import { formatNumber } from './text.ts';
 
 /** A float32 number and its bits. */
@@ -128,4 +129,36 @@ export function renderStatistics(statistics: Statistics | null): TemplateResult 
       <dt>norm</dt>
       <dd>${number(norm)}</dd>
     </dl>`;
+}
+
+/** Of the histogram, in the units of its picture; a bin is 1 wide. */
+const HEIGHT = 60;
+
+/** Bars, with what they say as text. A bin that is not empty can be seen, however few there are in it. */
+export function renderHistogram({ low, high, counts }: Histogram): TemplateResult {
+  const most = Math.max(...counts, 1);
+  const width = (high - low) / counts.length;
+  const bars = counts.map((count, i) => {
+    const height = count === 0 ? 0 : Math.max((HEIGHT * count) / most, 1);
+    const range = `${formatNumber(low + i * width)} … ${formatNumber(low + (i + 1) * width)}`;
+    return svg`
+      <g>
+        <title>${count} of ${range}</title>
+        <rect class="reach" x=${i} y="0" width="1" height=${HEIGHT}></rect>
+        <rect class="count" x=${i + 0.05} y=${HEIGHT - height} width="0.9" height=${height}></rect>
+      </g>`;
+  });
+  return html`
+    <svg class="histogram" viewBox="0 0 ${counts.length} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label=${describeHistogram({ low, high, counts })}>
+      ${bars}
+    </svg>
+    <div class="ends" aria-hidden="true"><span>${formatNumber(low)}</span><span>${formatNumber(high)}</span></div>`;
+}
+
+function describeHistogram({ low, high, counts }: Histogram): string {
+  const total = counts.reduce((a, b) => a + b, 0);
+  const most = counts.indexOf(Math.max(...counts));
+  const width = (high - low) / counts.length;
+  const [from, to] = [low + most * width, low + (most + 1) * width].map(formatNumber);
+  return `Histogram of ${total} numbers from ${formatNumber(low)} to ${formatNumber(high)}: most, ${counts[most]}, are from ${from} to ${to}.`;
 }

@@ -98,7 +98,8 @@ export function labelled(axis: { start: number; length: number; pixels: number; 
   for (let i = 0; step < least; i++) step = [2, 5, 10][i % 3] * 10 ** Math.floor(i / 3);
   const cells: number[] = [];
   // A cell whose middle is in the window.
-  for (let cell = step * Math.ceil((start - 0.5) / step); cell + 0.5 <= start + length; cell += step) cells.push(cell);
+  for (let cell = step * Math.max(Math.ceil((start - 0.5) / step), 0); cell + 0.5 <= start + length; cell += step)
+    cells.push(cell);
   return cells;
 }
 

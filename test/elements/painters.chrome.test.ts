@@ -7,6 +7,7 @@ import { PixelPainter } from '../../src/elements/pixel_painter.ts';
 import { testDevice, withErrorScopes } from '../device.ts';
 import { countGpuCalls } from '../gpu_calls.ts';
 import { normal, seeded } from '../random.ts';
+import { bufferOf, firstPixelDifference } from './hand_made.ts';
 
 const MASKED = -3.4028234663852886e38;
 const AXES = ['batch', 'head_index', 'query_pos', 'key_pos'];
@@ -14,13 +15,6 @@ const SHAPE = [1, 3, 13, 17];
 
 function canvasOf(width: number, height: number): HTMLCanvasElement {
   return Object.assign(document.createElement('canvas'), { width, height });
-}
-
-function bufferOf(device: GPUDevice, data: Float32Array<ArrayBuffer>): GPUBuffer {
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-  const buffer = device.createBuffer({ label: 'values', size: data.byteLength, usage });
-  device.queue.writeBuffer(buffer, 0, data);
-  return buffer;
 }
 
 function numbers(count: number, seed: number): Float32Array<ArrayBuffer> {
@@ -70,16 +64,6 @@ const CASES: Readonly<Record<string, readonly [Float32Array<ArrayBuffer>, Partia
   ],
 };
 
-/** The first pixel that differs; null where none does. */
-function firstDifference(got: ImageData, want: ImageData): string | null {
-  expect([got.width, got.height]).toEqual([want.width, want.height]);
-  for (let i = 0; i < want.data.length; i += 4) {
-    const [a, b] = [got, want].map(({ data }) => data.slice(i, i + 4).join());
-    if (a !== b) return `pixel ${(i / 4) % want.width}, ${Math.floor(i / 4 / want.width)}: ${a}, expected ${b}`;
-  }
-  return null;
-}
-
 test.each(Object.keys(CASES))('%s: the pixels of both painters are the same', async (name) => {
   const device = await testDevice();
   const inputs = CASES[name].map(([data, change]) => ({ data, picture: { ...plain, ...change } }));
@@ -92,9 +76,9 @@ test.each(Object.keys(CASES))('%s: the pixels of both painters are the same', as
     const canvas = canvasOf(90, 61);
     const painter = new GpuPainter(device, canvas, { present: 'pixels' });
     await painter.paint(pictures);
-    expect(firstDifference(await painter.pixels(), want)).toBe(null);
+    expect(firstPixelDifference(await painter.pixels(), want)).toBe(null);
     const shown = canvas.getContext('2d')?.getImageData(0, 0, 90, 61);
-    expect(shown && firstDifference(shown, want)).toBe(null);
+    expect(shown && firstPixelDifference(shown, want)).toBe(null);
     painter.destroy();
     for (const { buffer } of pictures) buffer.destroy();
   });
@@ -122,7 +106,7 @@ test('painting again creates nothing, and the last of several calls is what is s
   const onCpu = new PixelPainter(canvasOf(90, 61));
   onCpu.paint([{ data: last, picture: plain }]);
   const shown = canvas.getContext('2d')?.getImageData(0, 0, 90, 61);
-  expect(shown && firstDifference(shown, onCpu.pixels())).toBe(null);
+  expect(shown && firstPixelDifference(shown, onCpu.pixels())).toBe(null);
   painter.destroy();
   for (const buffer of buffers) buffer.destroy();
 });
