@@ -1,17 +1,16 @@
 // The page's frame: what stands on every tab (model, prompt, tokens, predictions, changes), and the tab itself.
 import { html, nothing, type TemplateResult } from 'lit';
 import { html as staticHtml, unsafeStatic } from 'lit/static-html.js';
-import { formatMs, formatProbability, quoteToken, type TokenSelection } from '../elements/index.ts';
-import type { TokenProbability } from '../index.ts';
-import { predictions } from './page_run.ts';
+import { formatMs, type TokenSelection } from '../elements/index.ts';
 import type { Phase, PhaseProgress } from './session.ts';
+import './changes.ts';
 import './open_model.ts';
+import './predictions.ts';
 import { type PageState, VIEWS, type ViewName } from './state.ts';
 import { View } from './view.ts';
 import { VIEW_ENTRIES } from './views/index.ts';
 
 const PHASES: readonly Phase[] = ['download', 'upload', 'compile'];
-const PREDICTIONS = 8;
 
 export class App extends View {
   private readonly loadedViews = new Set<ViewName>();
@@ -30,7 +29,8 @@ export class App extends View {
       <main>
         <section id="prompt-section" aria-label="Prompt">${this.promptForm()}${this.progress()}${this.tokens()}</section>
         <aside>
-          <section><h2>Next token</h2>${this.nextTokens()}</section>
+          <section><page-predictions .session=${this.session}></page-predictions></section>
+          <section><page-changes .session=${this.session}></page-changes></section>
         </aside>
         <section id="view-section">${this.tabs()}${this.view()}</section>
       </main>
@@ -64,7 +64,8 @@ export class App extends View {
   }
 
   private progress(): TemplateResult {
-    const { status, problem, phases } = this.session;
+    const { status, changesProblem, phases } = this.session;
+    const problem = changesProblem === null ? this.session.problem : null; // that stands beside the changes
     const bar = (phase: Phase) => {
       const shown = phases.get(phase);
       const share = shown && shown.total > 0 ? shown.loaded / shown.total : 0;
@@ -87,17 +88,6 @@ export class App extends View {
     };
     return html`<hyaline-tokens id="tokens" .model=${session.shown} .run=${run} .selected=${selected}
       @hyaline-select=${select}></hyaline-tokens>`;
-  }
-
-  private nextTokens(): TemplateResult | typeof nothing {
-    const { runs, shown } = this.session;
-    if (!runs.before || !shown) return nothing;
-    const before = predictions(shown, runs.before, PREDICTIONS, this.state.pos);
-    const row = ({ text, probability, logit, id }: TokenProbability) => html`<tr>
-      <td class="token">${quoteToken(text)}</td><td class="probability">${formatProbability(probability)}</td>
-      <td class="number">${logit.toFixed(3)}</td><td class="number">${id}</td></tr>`;
-    return html`<table id="next"><thead><tr><th>token</th><th>probability</th><th>logit</th><th>id</th></tr></thead>
-      <tbody>${before.map(row)}</tbody></table>`;
   }
 
   private tabs(): TemplateResult {

@@ -14,7 +14,7 @@ import {
   wgsl,
   zeroAblate,
 } from '../index.ts';
-import type { Direction, Edit } from './state.ts';
+import { createEdit, type Direction, type Edit } from './state.ts';
 
 /** What edits may take numbers from. */
 export interface EditSources {
@@ -132,4 +132,65 @@ async function vectorAt(cache: ActivationCache, name: string, pos: number | null
   const mean = new Float64Array(width);
   for (const p of at) for (let i = 0; i < width; i++) mean[i] += data[p * width + i] / at.length;
   return Float32Array.from(mean);
+}
+
+/** Sets a head's result to 0. */
+export function ablateHead(layer: number, head: number): Edit {
+  return createEdit('zero', `blocks.${layer}.attn.hook_z`, { at: { head: String(head) } });
+}
+
+/** Takes a value from the second prompt, at some indices. */
+export function patchFromSecond(hook: string, at: Edit['at']): Edit {
+  return createEdit('patch', hook, { at });
+}
+
+/** An axis by the word that `Selection` has for it. */
+export function wordOfAxis(axis: string): string {
+  return SHORT_AXES[axis] ?? axis;
+}
+
+const SHORT_AXES: Readonly<Record<string, string>> = {
+  head_index: 'head',
+  d_mlp: 'neuron',
+  query_pos: 'query',
+  key_pos: 'key',
+};
+
+/**
+ * An edit as people say it.
+ * @param nameOf a token's name by its id
+ * @example
+ * describeEdit(ablateHead(2, 0), String); // 'zero blocks.2.attn.hook_z, head 0'
+ */
+export function describeEdit(edit: Edit, nameOf: (token: number) => string): string {
+  const at = Object.entries(edit.at).filter(([, text]) => text.trim() !== '');
+  const where = [edit.hook, ...at.map(([axis, text]) => `${axis} ${text.trim()}`)].join(', ');
+  const along = describeDirection(edit.direction, nameOf);
+  switch (edit.kind) {
+    case 'zero':
+      return `zero ${where}`;
+    case 'scale':
+      return `scale ${where}, by ${edit.amount}`;
+    case 'set':
+      return `set ${where}, to ${edit.amount}`;
+    case 'add':
+      return `add ${edit.amount} × (${along}) to ${where}`;
+    case 'projectOut':
+      return `project (${along}) out of ${where}`;
+    case 'patch':
+      return `patch ${where}, from the second prompt`;
+    case 'wgsl':
+      return `${edit.hook} = ${edit.expression}`;
+  }
+}
+
+function describeDirection(direction: Direction | null, nameOf: (token: number) => string): string {
+  if (!direction) return 'no direction yet';
+  if (direction.from === 'numbers') return `${direction.numbers.length} numbers`;
+  if (direction.from === 'difference') {
+    const at = direction.pos === null ? 'mean over positions' : `position ${direction.pos}`;
+    return `second prompt − prompt, ${at}`;
+  }
+  const minus = direction.minus === null ? '' : ` − ${nameOf(direction.minus)}`;
+  return `${direction.from} ${nameOf(direction.token)}${minus}`;
 }

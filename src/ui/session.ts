@@ -1,8 +1,8 @@
 // What is behind the page: its state, the model, and the runs of the prompt before and after the changes. Whoever shows something of it
 // listens to `change`. Everything that takes long can be overtaken by what the user does next. No DOM here.
-import { describeAdapter, type LoadProgress, Model, requestDevice } from '../index.ts';
+import { describeAdapter, type HookEntry, type LoadProgress, Model, requestDevice } from '../index.ts';
 import { hooksOf } from './edits.ts';
-import { LiveRun, type PageModel, type PageRun } from './page_run.ts';
+import { idsOf, LiveRun, type PageModel, type PageRun } from './page_run.ts';
 import { EMBEDDED_MODELS, type PageState } from './state.ts';
 
 export type Phase = LoadProgress['phase'];
@@ -41,6 +41,8 @@ export class Session extends EventTarget {
   status: Status = { activity: 'loading', text: 'Looking for an adapter …' };
   /** What did not work, until the next thing does. */
   problem: string | null = null;
+  /** What the changes' run said where it is that which did not work: belongs beside them, and is a `problem` too. */
+  changesProblem: string | null = null;
   runs: Runs = NO_RUNS;
   device: GPUDevice | null = null;
   /** What stands behind the runs: a live model, or what a recording says of its own. */
@@ -77,13 +79,14 @@ export class Session extends EventTarget {
     if (next.model !== previous.model) return this.open(next.model, [], next);
     this.state = next;
     this.announce();
-    if (RUN_KEYS.some((key) => JSON.stringify(previous[key]) !== JSON.stringify(next[key]))) await this.rerun();
+    const isOther = (key: keyof PageState) => JSON.stringify(previous[key]) !== JSON.stringify(next[key]);
+    if (RUN_KEYS.some(isOther) && this.model) await this.overtake((signal) => this.runAll(signal));
   }
 
-  /** Runs the prompt again. */
+  /** Runs all again, also what is as before. */
   async rerun(): Promise<void> {
     if (!this.model) return;
-    await this.overtake((signal) => this.runAll(signal));
+    await this.overtake((signal) => this.runAll(signal, false));
   }
 
   /**
@@ -163,28 +166,44 @@ export class Session extends EventTarget {
     this.files = files;
   }
 
-  private async runAll(signal: AbortSignal): Promise<void> {
-    const { model } = this;
+  /**
+   * Runs what the state says. Runs without changes stay if their tokens are the same, with all that has been computed from them: then a
+   * slider of a change costs one pass. Changes that do not work leave what was shown, or the prompt without them where it is another.
+   */
+  private async runAll(signal: AbortSignal, mayKeep = true): Promise<void> {
+    const { model, runs: shown } = this;
     if (!model) return;
     const { prompt, second, edits, numerics } = this.state;
     this.say('running', 'Running …');
-    const made: PageRun[] = [];
-    const run = async (text: string, hooks?: Parameters<typeof LiveRun.of>[2]['hooks']) => {
+    const made = new Set<PageRun>();
+    const run = async (text: string, hooks?: readonly HookEntry[]) => {
       const result = await LiveRun.of(model, text, { hooks, numerics, signal });
-      made.push(result);
+      made.add(result);
       return result;
     };
+    const keepOrRun = async (known: PageRun | null, text: string) => {
+      const isSame = known?.numerics === numerics && String(known.ids) === String(idsOf(model, text));
+      return isSame && mayKeep && known instanceof LiveRun ? known : run(text);
+    };
     try {
-      const before = await run(prompt);
-      const other = second.trim() === '' ? null : await run(second);
-      const hooks = await hooksOf(edits, { model, before: before.cache, second: other?.cache ?? null });
-      const after = hooks.length > 0 ? await run(prompt, hooks) : null;
+      const before = await keepOrRun(shown.before, prompt);
+      const other = second.trim() === '' ? null : await keepOrRun(shown.second, second);
+      let after: PageRun | null = null;
+      try {
+        const hooks = await hooksOf(edits, { model, before: before.cache, second: other?.cache ?? null });
+        after = hooks.length > 0 ? await run(prompt, hooks) : null;
+      } catch (error) {
+        signal.throwIfAborted();
+        this.changesProblem = messageOf(error);
+        after = before === shown.before ? shown.after : null;
+      }
       signal.throwIfAborted();
       this.destroyRuns({ before, after, second: other });
     } catch (error) {
       for (const result of made) result.destroy();
       throw error;
     }
+    if (this.changesProblem !== null) throw new Error(this.changesProblem);
     const counted = `${this.runs.before?.ids.length} tokens, ${this.runs.before?.cache.names.length} values kept`;
     this.say('ready', `${counted}. Forward pass ${this.run?.elapsedMs?.toFixed(0)} ms.`);
   }
@@ -194,7 +213,8 @@ export class Session extends EventTarget {
     const previous = this.runs;
     this.runs = next;
     this.announce(); // whoever shows the ones before lets go of them
-    for (const run of Object.values(previous)) run?.destroy();
+    const kept = new Set(Object.values(next));
+    for (const run of Object.values(previous)) if (!kept.has(run)) run?.destroy();
   }
 
   /** What the user does last counts: earlier work is aborted, and its end is of no interest. */
@@ -203,6 +223,7 @@ export class Session extends EventTarget {
     const work = new AbortController();
     this.work = work;
     this.problem = null;
+    this.changesProblem = null;
     try {
       await what(work.signal);
     } catch (error) {
@@ -217,8 +238,9 @@ export class Session extends EventTarget {
 
   /** Shows what went wrong; what is on screen stays. */
   fail(error: unknown): void {
-    this.problem = error instanceof Error ? error.message : String(error);
-    this.say('failed', 'That did not work:');
+    this.problem = messageOf(error);
+    const isOfChanges = this.changesProblem !== null;
+    this.say('failed', isOfChanges ? 'The changes did not work; what is shown is from before.' : 'That did not work:');
   }
 
   private say(activity: Activity, text: string): void {
@@ -234,6 +256,10 @@ export class Session extends EventTarget {
   get adapterText(): string {
     return this.device ? describeAdapter(this.device).text : 'no adapter';
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function locationOf(name: string, files: readonly File[]): string | readonly File[] {

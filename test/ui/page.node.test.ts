@@ -1,6 +1,7 @@
 // The page in real Chrome, feature by feature: each file beside this one registers the tests of one part, and all share one tab, because
 // loading and compiling take most of the time.
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { changeTests } from './changes.ts';
 import { contentPolicyTests } from './content_policy.ts';
 import { countOnGpu } from './gpu_memory.ts';
 import { loadingTests } from './loading.ts';
@@ -26,6 +27,7 @@ afterAll(async () => {
 describe('next tokens', () => predictionTests(driver));
 describe('content security policy', () => contentPolicyTests(driver));
 
+describe('changes', () => changeTests(driver));
 describe('map', () => mapTests(driver));
 describe('responsiveness', () => responsivenessTests(driver));
 describe('opening models', () => loadingTests(driver));
