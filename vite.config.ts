@@ -2,7 +2,7 @@
 // for any static host, below any path.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
 
@@ -33,6 +33,24 @@ function copyModels(): Plugin {
   };
 }
 
+/**
+ * A worker of the page as one more entry of its build, so that both share the engine's code: as a build of its own, which is what Vite
+ * makes of `new Worker(new URL(…))`, it would be downloaded twice.
+ */
+function sharedWorkers(): Plugin {
+  const WORKER = /new URL\('(\.\/\w+_worker\.ts)', import\.meta\.url\)/g;
+  return {
+    name: 'shared-workers',
+    apply: 'build',
+    enforce: 'pre',
+    transform(code, id) {
+      if (!id.startsWith(join(root, 'src', 'ui')) || code.search(WORKER) < 0) return null;
+      const entry = (path: string) => this.emitFile({ type: 'chunk', id: resolve(dirname(id), path) });
+      return { code: code.replace(WORKER, (_, path) => `import.meta.ROLLUP_FILE_URL_${entry(path)}`), map: null }; // within a line
+    },
+  };
+}
+
 export default defineConfig({
   root,
   base: './',
@@ -45,7 +63,11 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     sourcemap: true,
-    modulePreload: { polyfill: false }, // browsers that have WebGPU have it
+    modulePreload: {
+      polyfill: false, // browsers that have WebGPU have it
+      // What is loaded later is not announced by <link>s: the worker, which shares that code, has no document to put them in.
+      resolveDependencies: (_, files, { hostType }) => (hostType === 'html' ? files : []),
+    },
   },
-  plugins: [copyModels()],
+  plugins: [copyModels(), sharedWorkers()],
 });

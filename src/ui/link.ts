@@ -1,6 +1,6 @@
 // The page's state in its address, and back. It stands behind the #, which browsers send to nobody: prompts stay on the machine. What
 // is as at the start is left out; what does not fit is said and left out, so that a mangled link opens a page and not an error.
-import { DEFAULT_STATE, EDIT_KINDS, type PageState, startOf, VIEWS } from './state.ts';
+import { DEFAULT_STATE, EDIT_KINDS, FORMATS, type PageState, startOf, VIEWS } from './state.ts';
 
 /** Numbers, texts and choices stand as they are; lists and records as JSON. */
 export function linkOf(state: PageState): string {
@@ -97,6 +97,15 @@ const isEdit = has({
 
 const isPin = has({ model: isText, prompt: isText, edits: isListOf(isEdit), hook: isText, index: isRecordOf(isCount) });
 
+const isStudy = has({
+  weights: isText,
+  weightFormat: isOneOf(['', ...FORMATS]),
+  values: isText,
+  valueFormat: isOneOf(['', ...FORMATS]),
+  first: isCount,
+  last: (value) => isInteger(value) && (value as number) >= -1,
+});
+
 const CHECKS: Readonly<Record<keyof PageState, Check>> = {
   model: (value) => isText(value) && value !== '',
   prompt: isText,
@@ -119,5 +128,7 @@ const CHECKS: Readonly<Record<keyof PageState, Check>> = {
   temperature: (value) => isFiniteNumber(value) && (value as number) >= 0,
   topK: isCount,
   seed: isCount,
+  figure: isText,
+  study: isStudy,
   lesson: (value) => isInteger(value) && (value as number) >= -1,
 };

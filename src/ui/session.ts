@@ -252,6 +252,11 @@ export class Session extends EventTarget {
     this.dispatchEvent(new Event('change'));
   }
 
+  /** Where the model was loaded from, for whoever loads it again: a folder's URL relative to the page, a name on the hub, or files. */
+  get location(): string | readonly File[] {
+    return locationOf(this.state.model, this.files);
+  }
+
   /** The adapter in words, and what the model holds on it. */
   get adapterText(): string {
     return this.device ? describeAdapter(this.device).text : 'no adapter';

@@ -1,5 +1,5 @@
 // What the page shows, as plain data: a link holds all of it (`link.ts`), and the same state gives the same numbers. No DOM, no GPU here.
-import type { Numerics } from '../index.ts';
+import type { NumberFormat, Numerics } from '../index.ts';
 
 /** Tabs, in their order. */
 export const VIEWS = [
@@ -62,6 +62,19 @@ export interface Pin {
   readonly index: Readonly<Record<string, number>>;
 }
 
+/** What a precision study rounds: weights and values by name or glob, in blocks first … last (−1: the last one), to formats ('': not). */
+export interface StudyChoice {
+  readonly weights: string;
+  readonly weightFormat: NumberFormat | '';
+  readonly values: string;
+  readonly valueFormat: NumberFormat | '';
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Number formats, from the finest to the coarsest. */
+export const FORMATS = ['tf32', 'f16', 'bf16', 'int8', 'fp8_e4m3', 'fp8_e5m2'] as const satisfies NumberFormat[];
+
 export interface PageState {
   /** An embedded model's name, `hf:owner/name@revision`, or `files:NAME` for files of the user's, which no link can hold. */
   readonly model: string;
@@ -94,6 +107,9 @@ export interface PageState {
   readonly temperature: number;
   readonly topK: number;
   readonly seed: number;
+  /** Of the view `numerics`: what its map shows, and what its study rounds. */
+  readonly figure: string;
+  readonly study: StudyChoice;
   /** Of the tour; −1: its contents. */
   readonly lesson: number;
 }
@@ -120,6 +136,15 @@ export const DEFAULT_STATE: PageState = {
   temperature: 0,
   topK: 0,
   seed: 0,
+  figure: 'relativeRms',
+  study: {
+    weights: '*.W_*',
+    weightFormat: 'bf16',
+    values: 'blocks.*.hook_resid_post',
+    valueFormat: '',
+    first: 0,
+    last: -1,
+  },
   lesson: -1,
 };
 
