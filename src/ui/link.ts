@@ -5,8 +5,9 @@ import { DEFAULT_STATE, EDIT_KINDS, FORMATS, type PageState, startOf, VIEWS } fr
 /** Numbers, texts and choices stand as they are; lists and records as JSON. */
 export function linkOf(state: PageState): string {
   const parameters = new URLSearchParams();
+  const start = { ...startOf(state.model), model: DEFAULT_STATE.model };
   for (const key of Object.keys(DEFAULT_STATE) as (keyof PageState)[]) {
-    const [value, usual] = [state[key], startOf(state.model)[key]].map(asText);
+    const [value, usual] = [state[key], start[key]].map(asText);
     if (value !== usual) parameters.set(key, value);
   }
   return `#${parameters}`;
@@ -28,7 +29,7 @@ export function readLink(hash: string): ReadLink {
   const problems: string[] = [];
   const read: Record<string, unknown> = {};
   for (const [key, text] of parameters) {
-    const fits: Check | undefined = CHECKS[key as keyof PageState];
+    const fits = Object.hasOwn(CHECKS, key) && CHECKS[key as keyof PageState]; // nothing that every object has
     const value = parse(text, DEFAULT_STATE[key as keyof PageState]);
     if (!fits) problems.push(`The link says "${key}", which this page does not know.`);
     else if (!fits(value)) problems.push(`The link's ${key} is ${JSON.stringify(text)}, which cannot be.`);
@@ -131,4 +132,5 @@ const CHECKS: Readonly<Record<keyof PageState, Check>> = {
   figure: isText,
   study: isStudy,
   lesson: (value) => isInteger(value) && (value as number) >= -1,
+  step: isCount,
 };
