@@ -6,6 +6,7 @@ import type { Phase, PhaseProgress } from './session.ts';
 import './changes.ts';
 import './open_model.ts';
 import './predictions.ts';
+import './tour.ts';
 import { type PageState, VIEWS, type ViewName } from './state.ts';
 import { View } from './view.ts';
 import { VIEW_ENTRIES } from './views/index.ts';
@@ -29,6 +30,7 @@ export class App extends View {
       <main>
         <section id="prompt-section" aria-label="Prompt">${this.promptForm()}${this.progress()}${this.tokens()}</section>
         <aside>
+          <page-tour .session=${this.session}></page-tour>
           <section><page-predictions .session=${this.session}></page-predictions></section>
           <section><page-changes .session=${this.session}></page-changes></section>
         </aside>

@@ -110,8 +110,9 @@ export interface PageState {
   /** Of the view `numerics`: what its map shows, and what its study rounds. */
   readonly figure: string;
   readonly study: StudyChoice;
-  /** Of the tour; −1: its contents. */
+  /** Of the tour; −1: none. */
   readonly lesson: number;
+  readonly step: number;
 }
 
 export const DEFAULT_STATE: PageState = {
@@ -146,6 +147,7 @@ export const DEFAULT_STATE: PageState = {
     last: -1,
   },
   lesson: -1,
+  step: 0,
 };
 
 /** What the page begins with for a model. */

@@ -10,6 +10,8 @@ import { openPage, type PageDriver } from './page_driver.ts';
 import { predictionTests } from './predictions.ts';
 import { responsivenessTests } from './responsiveness.ts';
 
+import { tourTests } from './tour.ts';
+
 let page: PageDriver;
 const driver = () => page;
 
@@ -35,3 +37,6 @@ describe('opening models', () => loadingTests(driver));
 test('the console stays empty, and nothing is asked of another origin', () => {
   expect(page.problems).toEqual([]);
 });
+
+describe('next tokens', () => predictionTests(() => driver));
+describe('tour', () => tourTests(() => driver));
