@@ -19,13 +19,22 @@ declare module 'vitest' {
     sharedExists: boolean;
     /** The value of HYALINE_ADAPTER. */
     adapter: string;
+    /** The tilings of models in tests that ask for none, as in HYALINE_TILINGS. */
+    tilings: string;
   }
 }
+
+/**
+ * Whole models run in the tiling that compiles fastest, which changes no bit: kernels are tested in all of them. Those of test/models/tiny and
+ * goldens have the default in Chrome, and so have the pages that `npm start` and the benchmark open.
+ */
+const tilings = process.env.HYALINE_TILINGS ?? 'register 1x4';
 
 const provide = {
   repositoryRoot: root.replaceAll('\\', '/'),
   sharedExists: existsSync(shared),
   adapter: process.env.HYALINE_ADAPTER ?? '',
+  tilings,
 };
 const onGpu = { provide, testTimeout: 120_000, hookTimeout: 120_000, isolate: false, fileParallelism: false };
 
@@ -42,14 +51,13 @@ export default defineConfig({
         },
       },
       {
-        // One process for all files: they share the device and its pipelines. Whole models run in the tiling that compiles fastest, which
-        // changes no bit: kernels are tested in all of them, and in Chrome models have the default.
+        // One process for all files: they share the device and its pipelines.
         test: {
           name: 'node',
           include: ['test/**/*.{gpu,node}.test.ts'],
           pool: 'forks',
           maxWorkers: 1,
-          env: { HYALINE_TILINGS: process.env.HYALINE_TILINGS ?? 'register 1x4' },
+          env: { HYALINE_TILINGS: tilings },
           ...onGpu,
         },
       },
@@ -60,6 +68,7 @@ export default defineConfig({
         test: {
           name: 'browser', // its only instance is the project `chrome`
           include: ['test/**/*.{gpu,chrome}.test.ts'],
+          setupFiles: ['test/tilings.chrome.ts'],
           ...onGpu,
           browser: {
             enabled: true,

@@ -1,10 +1,14 @@
 // Where measured tilings are kept between loads: localStorage in browsers, a file of the user's cache folder in Node. Whatever cannot be
-// read or written is as if nothing had been kept: it costs speed, never a result. Not for anything that has to be found again.
+// read or written is as if nothing had been kept: it costs speed, never a result. Not for anything that has to be found again. Beside them
+// lies what somebody set by hand, `HYALINE_TILINGS`.
 import { isTilingName, type TilingName } from '../kernels/tiling.ts';
 import { isNode, nodeModule } from './node.ts';
 
 /** Key in localStorage. */
 const KEY = 'hyaline/tilings';
+
+/** Of a variable in Node, of an item of localStorage in browsers. */
+const VARIABLE = 'HYALINE_TILINGS';
 
 /** `{ [adapter]: { [class]: tiling } }`, as it is kept. */
 type Kept = Record<string, Record<string, string>>;
@@ -23,6 +27,16 @@ export function rememberTilings(adapter: string, measured: ReadonlyMap<string, T
     write(JSON.stringify(kept, null, 1));
   } catch {
     // A full or forbidden store: it is measured again next time.
+  }
+}
+
+/** What `HYALINE_TILINGS` says of models whose caller says nothing; undefined where nobody set it. */
+export function tilingVariable(): string | undefined {
+  if (isNode()) return process.env[VARIABLE] || undefined;
+  try {
+    return localStorage.getItem(VARIABLE) || undefined;
+  } catch {
+    return undefined; // workers have no localStorage, and some pages may not look at theirs
   }
 }
 

@@ -12,10 +12,9 @@ import type { ModelConfig, WeightSpec } from '../engine/config.ts';
 import { describeAdapter, requestDevice } from '../engine/device.ts';
 import { dispatchesOf } from '../engine/frame.ts';
 import { buildGraph, type Graph, LOGITS } from '../engine/graph.ts';
-import { isNode } from '../engine/node.ts';
 import { Runtime } from '../engine/runtime.ts';
 import type { Source, SourceLocation, SourceOptions } from '../engine/source.ts';
-import { rememberedTilings } from '../engine/tiling_store.ts';
+import { rememberedTilings, tilingVariable } from '../engine/tiling_store.ts';
 import { checkTilingRequest, type TilingRequest, Tilings } from '../engine/tilings.ts';
 import { createTokenizer, type Tokenizer } from '../engine/tokenizer.ts';
 import { derivedSpecs, derivedWeight, packWeight, type WeightLayout, weightLayouts } from '../engine/weights.ts';
@@ -46,7 +45,8 @@ export interface LoadOptions extends SourceOptions {
   readonly maxBindingSizeBytes?: number;
   /**
    * How matrix products are shared out over the GPU; it changes their speed and no bit. `remembered` if absent: what `model.tune` found
-   * on this adapter, else the default for its kind. In Node the variable HYALINE_TILINGS stands for an absent one.
+   * on this adapter, else the default for its kind. HYALINE_TILINGS stands for an absent one: a variable in
+   * Node, an item of localStorage in browsers.
    */
   readonly tilings?: TilingRequest;
 }
@@ -146,11 +146,10 @@ function endTokens(raw: RawConfig, { dVocab }: ModelConfig): number[] {
   return [raw.eos_token_id].flat().filter(isId);
 }
 
-/** The tilings of a model on a device: as the caller, or in Node `HYALINE_TILINGS`, wants. */
+/** The tilings of a model on a device: as the caller, or else `HYALINE_TILINGS`, wants. */
 function modelTilings(device: GPUDevice, request: TilingRequest | undefined): Tilings {
-  const variable = isNode() ? process.env.HYALINE_TILINGS : undefined;
   const { isFallback, text } = describeAdapter(device);
-  const wanted = checkTilingRequest(request ?? (variable || 'remembered'));
+  const wanted = checkTilingRequest(request ?? tilingVariable() ?? 'remembered');
   return new Tilings(isFallback ? 'software' : 'hardware', wanted, rememberedTilings(text));
 }
 

@@ -3,7 +3,7 @@ import { Model } from '../../src/index.ts';
 import { referenceForward } from '../../src/numerics/reference.ts';
 import { testDevice } from '../device.ts';
 import { compare } from '../kernels/compare.ts';
-import { inChromeEvery } from '../sample.ts';
+import { DEFAULT_IN_CHROME, inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 import { canonicalWeights, randomTokens, TINY_CONFIGS, tinyModel } from './tiny.ts';
 
@@ -27,7 +27,7 @@ async function readAll(model: Model, tokens: number[][]): Promise<Map<string, Fl
 
 describe.each(inChromeEvery(3, Object.entries(TINY_CONFIGS)))('%s', (_, raw) => {
   const checkpoint = tinyModel(raw, 1);
-  const load = async () => Model.load(checkpoint, { device: await testDevice() });
+  const load = async () => Model.load(checkpoint, { device: await testDevice(), tilings: DEFAULT_IN_CHROME });
 
   test.each(shapes(checkpoint.parsed.nCtx))(
     '%i × %i tokens: every value is what its operation makes of the values before it',
