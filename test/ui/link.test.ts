@@ -63,6 +63,15 @@ const ARBITRARIES: { [Key in keyof PageState]: fc.Arbitrary<PageState[Key]> } = 
   temperature: number.map(Math.abs),
   topK: count,
   seed: count,
+  figure: text,
+  study: fc.record({
+    weights: text,
+    weightFormat: fc.constantFrom('', 'bf16', 'int8'),
+    values: text,
+    valueFormat: fc.constantFrom('', 'f16', 'fp8_e4m3'),
+    first: count,
+    last: fc.integer({ min: -1 }),
+  }),
   lesson: fc.integer({ min: -1 }),
   step: count,
 };

@@ -58,7 +58,7 @@ export function loadingTests(driver: () => PageDriver): void {
     });
     expect(await problem()).toBe(null);
     expect(await state()).toMatchObject({ model: 'files:modular-addition', prompt: '37 90 113' });
-    expect(await first()).toBe(`"${(37 + 90) % 113}"`);
+    expect(await first()).toBe(`#${(37 + 90) % 113}`);
   });
 
   test('a lost device is replaced, and the state stays', async () => {
@@ -67,7 +67,7 @@ export function loadingTests(driver: () => PageDriver): void {
     await after(() => page.evaluate(() => hyaline.session.device?.destroy()));
     expect(await problem()).toBe(null);
     expect(await page.evaluate(() => location.hash)).toBe(before);
-    expect(await first()).toBe('"14"');
+    expect(await first()).toBe('#14');
   });
 
   test('a name on the hub is fetched from there, and only then', async () => {
@@ -98,7 +98,7 @@ export function loadingTests(driver: () => PageDriver): void {
       await after(() => page.keyboard.press('Enter'));
       expect(await problem()).toBe(null);
       expect(await state()).toMatchObject({ model: 'hf:someone/addition' });
-      expect(await first()).toBe('"14"');
+      expect(await first()).toBe('#14');
       expect(asked.filter((path) => path.endsWith('/config.json'))).toHaveLength(1);
       for (const path of asked) expect(path).toContain('/someone/addition/');
     } finally {

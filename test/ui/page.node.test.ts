@@ -9,7 +9,6 @@ import { mapTests } from './map.ts';
 import { openPage, type PageDriver } from './page_driver.ts';
 import { predictionTests } from './predictions.ts';
 import { responsivenessTests } from './responsiveness.ts';
-
 import { tourTests } from './tour.ts';
 
 let page: PageDriver;
@@ -28,15 +27,12 @@ afterAll(async () => {
 
 describe('next tokens', () => predictionTests(driver));
 describe('content security policy', () => contentPolicyTests(driver));
-
 describe('changes', () => changeTests(driver));
 describe('map', () => mapTests(driver));
 describe('responsiveness', () => responsivenessTests(driver));
+describe('tour', () => tourTests(driver));
 describe('opening models', () => loadingTests(driver));
 
 test('the console stays empty, and nothing is asked of another origin', () => {
   expect(page.problems).toEqual([]);
 });
-
-describe('next tokens', () => predictionTests(() => driver));
-describe('tour', () => tourTests(() => driver));

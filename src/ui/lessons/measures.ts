@@ -1,11 +1,11 @@
 // What lessons measure: one number each, of the runs that the page shows. Works on recorded runs where these hold what is asked.
 import { logitAttrs, stackHeadResults } from '../../index.ts';
-import type { PageRun, ShownModel } from '../page_run.ts';
+import type { PageModel, PageRun } from '../page_run.ts';
 import type { Runs } from '../session.ts';
 
 /** What there is to measure. */
 export interface Measured extends Runs {
-  readonly model: ShownModel;
+  readonly model: PageModel;
 }
 
 export type Measure = (of: Measured) => Promise<number>;
@@ -25,7 +25,7 @@ function runOf(of: Measured, which: Which): PageRun {
 }
 
 /** The id of a token by its text. */
-export function tokenId({ config, tokenizer }: ShownModel, text: string): number {
+export function tokenId({ config, tokenizer }: PageModel, text: string): number {
   for (let id = 0; id < config.dVocabOut; id++) if ((tokenizer?.tokenText(id) ?? String(id)) === text) return id;
   throw new Error(`there is no token "${text}".`);
 }

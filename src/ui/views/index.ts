@@ -12,6 +12,5 @@ export const VIEW_ENTRIES: Readonly<Partial<Record<ViewName, ViewEntry>>> = {
   model: { title: 'Model', tag: 'view-model', load: () => import('./model.ts') },
   numerics: { title: 'Numbers', tag: 'view-numerics', load: () => import('./numerics.ts') },
   measure: { title: 'Measure', tag: 'view-measure', load: () => import('./measure.ts') },
-
   tour: { title: 'Tour', tag: 'view-tour', load: () => import('./tour.ts') },
 };
