@@ -1,7 +1,10 @@
 // The base of Hyaline's custom elements: Lit, with the project's CSS variables and their defaults.
 import { type CSSResultGroup, css, LitElement, unsafeCSS } from 'lit';
 
-/** Variables that a page may set on any element or above it, and what they are if it does not. */
+/**
+ * Variables that a page may set on any element or above it, and what they are if it does not. Light or dark is the page's own
+ * `color-scheme`.
+ */
 export const THEME = {
   '--hyaline-ground': 'light-dark(#ffffff, #1e2125)',
   '--hyaline-ink': 'light-dark(#1c1f22, #e6e7e8)',
@@ -25,7 +28,6 @@ const themed = unsafeCSS(
 export const themeStyles: CSSResultGroup = css`
   :host {
     ${themed}
-    color-scheme: light dark;
     display: block;
     color: var(--_ink);
     font-family: var(--_font);
