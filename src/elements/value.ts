@@ -226,7 +226,7 @@ export class HyalineValue extends HyalineElement {
     const rows = { compared: compared !== null, reference: this.reference !== null };
     return html`
       <div class="head">
-        <span class="name">${value?.name}</span><span class="shape">${shape}</span>
+        <span class="name">${value?.name}</span> <span class="shape">${shape}</span>
         ${compared ? this.renderChoice() : nothing}
       </div>
       <hyaline-heatmap
