@@ -139,11 +139,6 @@ export function ablateHead(layer: number, head: number): Edit {
   return createEdit('zero', `blocks.${layer}.attn.hook_z`, { at: { head: String(head) } });
 }
 
-/** Takes a value from the second prompt, at some indices. */
-export function patchFromSecond(hook: string, at: Edit['at']): Edit {
-  return createEdit('patch', hook, { at });
-}
-
 /** An axis by the word that `Selection` has for it. */
 export function wordOfAxis(axis: string): string {
   return SHORT_AXES[axis] ?? axis;

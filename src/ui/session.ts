@@ -240,7 +240,10 @@ export class Session extends EventTarget {
   fail(error: unknown): void {
     this.problem = messageOf(error);
     const isOfChanges = this.changesProblem !== null;
-    this.say('failed', isOfChanges ? 'The changes did not work; what is shown is from before.' : 'That did not work:');
+    this.say(
+      'failed',
+      isOfChanges ? 'The changes did not work; what is shown is the last run that did.' : 'That did not work:',
+    );
   }
 
   private say(activity: Activity, text: string): void {

@@ -7,6 +7,7 @@ import { countOnGpu } from './gpu_memory.ts';
 import { loadingTests } from './loading.ts';
 import { mapTests } from './map.ts';
 import { openPage, type PageDriver } from './page_driver.ts';
+import { patchingTests } from './patching.ts';
 import { predictionTests } from './predictions.ts';
 import { responsivenessTests } from './responsiveness.ts';
 import { tourTests } from './tour.ts';
@@ -28,6 +29,7 @@ afterAll(async () => {
 describe('next tokens', () => predictionTests(driver));
 describe('content security policy', () => contentPolicyTests(driver));
 describe('changes', () => changeTests(driver));
+describe('patching', () => patchingTests(driver));
 describe('map', () => mapTests(driver));
 describe('responsiveness', () => responsivenessTests(driver));
 describe('tour', () => tourTests(driver));
