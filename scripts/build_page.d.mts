@@ -2,3 +2,4 @@
 import type { BuildOptions, build } from 'vite';
 
 export function buildPage(options: BuildOptions): ReturnType<typeof build>;
+export function inProduction<T>(f: () => Promise<T>): Promise<T>;
