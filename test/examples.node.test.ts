@@ -52,6 +52,7 @@ async function built(name: string): Promise<string> {
 /** Opens a page and waits until it shows all of these texts; gives what its console said. */
 async function open(folder: string, texts: readonly string[]): Promise<string[]> {
   const page = await browser.newPage();
+  await page.evaluateOnNewDocument((tilings) => localStorage.setItem('HYALINE_TILINGS', tilings), inject('tilings'));
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(error instanceof Error ? error.message : String(error)));
   page.on('console', (message) => {
