@@ -17,6 +17,7 @@ import {
 import { testDevice } from '../device.ts';
 import { compare } from '../kernels/compare.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
+import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 
 /** Sums of components and of their magnitudes, over the first axis. */
@@ -40,7 +41,9 @@ async function sums(stack: ResidualStack): Promise<{ sum: Float64Array; magnitud
 const boundOf = ({ magnitude, count }: { magnitude: Float64Array; count: number }) =>
   magnitude.map((m) => 2 ** -24 * 2 * (count + 40) * m);
 
-describe.each(['gpt2', 'llama', 'hooked LNPre, 19 in and 7 out', 'hooked without norms or MLP'])('%s', (name) => {
+const CONFIGS = ['gpt2', 'llama', 'hooked LNPre, 19 in and 7 out', 'hooked without norms or MLP'];
+
+describe.each(inChromeEvery(2, CONFIGS))('%s', (name) => {
   let model: Model;
   let cache: ActivationCache;
   const raw = TINY_CONFIGS[name];

@@ -12,6 +12,7 @@ import {
 import { type Kernel, MASKED } from '../../src/kernels/kernel.ts';
 import type { Arithmetic } from '../../src/kernels/prelude.ts';
 import { normal, seeded } from '../random.ts';
+import { inChromeEvery } from '../sample.ts';
 import { FORMAT_BITS, probesOf } from './formats.ts';
 import { asFloats, GARBAGE, runKernel } from './harness.ts';
 
@@ -95,7 +96,7 @@ function int8Inputs(): { x: Float32Array<ArrayBuffer>; want: Float32Array<ArrayB
 
 const FLOATING = Object.keys(FORMAT_BITS) as FloatingFormat[];
 
-describe.each(['fast', 'reproducible', 'guarded'] as const)('%s', (arithmetic) => {
+describe.each(inChromeEvery(2, ['fast', 'reproducible', 'guarded'] as const))('%s', (arithmetic) => {
   test.each(FLOATING)('%s: numbers and midpoints of it, and any bits', async (format) => {
     const { x, want } = floatingInputs(format);
     const got = await roundOnGpu(format, arithmetic, x);

@@ -15,6 +15,7 @@ import { squareRoot } from '../../src/kernels/functions/square_root.ts';
 import type { Arithmetic, Guarding, ScalarFunction } from '../../src/kernels/prelude.ts';
 import { ulp } from '../../src/numerics/float32.ts';
 import { testDevice, withErrorScopes } from '../device.ts';
+import { inChromeEvery } from '../sample.ts';
 import { CHECKED_FUNCTIONS, type CheckedFunction, evaluatePairs } from './scalar_functions.ts';
 
 const FLOAT_MAX = 3.4028234663852886e38;
@@ -150,7 +151,9 @@ function ulpError(got: number, want: number): number {
 
 const isNormal = (x: number) => x === 0 || (Math.abs(x) >= 2 ** -126 && Math.abs(x) <= FLOAT_MAX);
 
-describe.each(CHECKED_FUNCTIONS.flatMap((f) => ARITHMETICS.map((arithmetic) => [f.name, arithmetic, f] as const)))(
+const SAMPLED = inChromeEvery(3, CHECKED_FUNCTIONS);
+
+describe.each(SAMPLED.flatMap((f) => ARITHMETICS.map((arithmetic) => [f.name, arithmetic, f] as const)))(
   '%s, %s',
   (_, arithmetic, f) => {
     test(`is within ${f.maxUlp} ULP of float64 over its domain (seed 1)`, async () => {
@@ -187,7 +190,7 @@ describe.each(CHECKED_FUNCTIONS.flatMap((f) => ARITHMETICS.map((arithmetic) => [
 /** What this adapter needs for the bits of the emulation, and what any does with. */
 const GUARDINGS = [...new Set<Guarding>([await measureGuarding(await testDevice()), 'guarded'])];
 
-test.each(CHECKED_FUNCTIONS.flatMap((f) => GUARDINGS.map((guarding) => [f.name, guarding, f] as const)))(
+test.each(SAMPLED.flatMap((f) => GUARDINGS.map((guarding) => [f.name, guarding, f] as const)))(
   '%s, %s, equals its emulation bit for bit, within its domain and far outside (seeds 2, 3)',
   async (_, guarding, f) => {
     const everywhere = f.domain.map(() => [-FLOAT_MAX, FLOAT_MAX] as const);
@@ -208,7 +211,7 @@ const NANS = [0x7fc00000, 0xffc00000, 0x7f800001, 0xff800001, 0x7fffffff, 0xffff
   Float32Array.from(new Float32Array(Uint32Array.of(bits).buffer)),
 );
 
-test.each(CHECKED_FUNCTIONS.flatMap((f) => ARITHMETICS.map((arithmetic) => [f.name, arithmetic, f] as const)))(
+test.each(SAMPLED.flatMap((f) => ARITHMETICS.map((arithmetic) => [f.name, arithmetic, f] as const)))(
   '%s, %s, of NaN is NaN, whatever its sign and payload',
   async (_, arithmetic, f) => {
     const others = f.domain.length > 1 ? [1, -3e30, 0, INFINITE, -INFINITE, NAN] : [0];
