@@ -4,6 +4,7 @@ import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { elementAt } from './axes_shown.ts';
 import { define, HyalineElement } from './element.ts';
 import { type Drawn, HeatmapCanvas } from './heatmap_canvas.ts';
+import { HeatmapGestures } from './heatmap_gestures.ts';
 import {
   type AxisActions,
   renderAxes,
@@ -18,7 +19,7 @@ import { type AxisLabels, describeView, type HeatmapView, heatmapView } from './
 import type { Colouring, Window } from './picture.ts';
 import type { ShownValue } from './shown_value.ts';
 import { numberAt, type PointedNumber, paintableOf, tensorOf } from './value_numbers.ts';
-import { type Cell, cellAt, cellByKey, inside, isWhole, type Place, revealing, zoomed } from './zoom.ts';
+import { type Cell, cellAt, cellByKey, isWhole, type Place, revealing, zoomed } from './zoom.ts';
 
 /** Where numbers on the GPU are drawn: a `Model` is one. */
 export interface DeviceOwner {
@@ -33,8 +34,6 @@ export interface ShownView {
   readonly zoom: Window | null;
 }
 
-/** Movement in CSS pixels that makes a click a drag. */
-const DRAG = 4;
 /** How much larger cells get by a key or a button. */
 const STEP = 1.5;
 
@@ -118,7 +117,15 @@ export class HyalineHeatmap extends HyalineElement {
   private pointings = 0;
   /** Rows and columns that the zoom is of. */
   private zoomOf: string | null = null;
-  private drag: { x: number; y: number; window: Window; moved: boolean } | null = null;
+  private readonly gestures = new HeatmapGestures({
+    view: () => this.view(),
+    plot: () => this.plot,
+    look: (window) => this.look(window),
+    zoomBy: (factor, at) => this.zoomBy(factor, at),
+    point: (at) => void this.pointAt(at, 'hyaline-point'),
+    select: (at) => void this.pointAt(at, 'hyaline-select'),
+    changed: () => this.requestUpdate(),
+  });
   private readonly observer = new ResizeObserver(([{ contentRect }]) => {
     this.size = { width: contentRect.width, height: contentRect.height };
   });
@@ -245,64 +252,7 @@ export class HyalineHeatmap extends HyalineElement {
     }
   }
 
-  private placeOf({ clientX, clientY }: MouseEvent): Place {
-    const { left, top } = this.plot.getBoundingClientRect();
-    const { clientLeft, clientTop, clientWidth, clientHeight } = this.plot;
-    return { x: (clientX - left - clientLeft) / clientWidth, y: (clientY - top - clientTop) / clientHeight };
-  }
-
-  private onPointerDown(event: PointerEvent): void {
-    const view = this.view();
-    if (!view || event.button !== 0) return;
-    this.drag = { x: event.clientX, y: event.clientY, window: view.window, moved: false };
-  }
-
-  private onPointerMove(event: PointerEvent): void {
-    const view = this.view();
-    if (!view) return;
-    if (!this.drag) {
-      void this.pointAt(this.placeOf(event), 'hyaline-point');
-      return;
-    }
-    if (event.buttons === 0) {
-      this.onPointerCancel(); // released outside
-      return;
-    }
-    const { x, y, window } = this.drag;
-    const [right, down] = [event.clientX - x, event.clientY - y];
-    if (!this.drag.moved && Math.hypot(right, down) < DRAG) return;
-    if (!this.drag.moved) this.plot.setPointerCapture(event.pointerId);
-    this.drag.moved = true;
-    if (isWhole(window, view.cells)) return;
-    const column = window.column - (right / this.plot.clientWidth) * window.columns;
-    const row = window.row - (down / this.plot.clientHeight) * window.rows;
-    this.look(inside({ ...window, row, column }, view.cells));
-  }
-
-  private onPointerUp(event: PointerEvent): void {
-    const { drag } = this;
-    this.drag = null;
-    this.requestUpdate();
-    if (drag && !drag.moved) void this.pointAt(this.placeOf(event), 'hyaline-select');
-  }
-
-  private readonly onPointerCancel = (): void => {
-    this.drag = null;
-    this.requestUpdate();
-  };
-
   // Zooming
-
-  private onWheel(event: WheelEvent): void {
-    const view = this.view();
-    if (!view) return;
-    // With everything in view, the page scrolls on.
-    if (event.deltaY > 0 && isWhole(view.window, view.cells)) return;
-    event.preventDefault();
-    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-    const speed = event.ctrlKey ? 0.01 : 0.002; // pinching a trackpad is a wheel with Ctrl, in small steps
-    this.zoomBy(Math.exp(-speed * lines * event.deltaY), this.placeOf(event));
-  }
 
   /** Around a place, or around the cursor. */
   private zoomBy(factor: number, at?: Place): void {
@@ -383,18 +333,18 @@ export class HyalineHeatmap extends HyalineElement {
       <div class="frame ${isSquare ? 'square' : ''}">
         <div class="labels rows" aria-hidden="true">${view ? renderRowLabels(view, this.labels, this.size) : nothing}</div>
         <div
-          class="plot ${isZoomed ? 'zoomed' : ''} ${this.drag?.moved && isZoomed ? 'moving' : ''}"
+          class="plot ${isZoomed ? 'zoomed' : ''} ${this.gestures.isMoving && isZoomed ? 'moving' : ''}"
           part="plot"
           role="application"
           aria-roledescription="heatmap"
           aria-label=${view ? describeView(view) : 'nothing to show'}
           tabindex="0"
-          @pointerdown=${this.onPointerDown}
-          @pointermove=${this.onPointerMove}
-          @pointerup=${this.onPointerUp}
-          @pointercancel=${this.onPointerCancel}
+          @pointerdown=${this.gestures.onPointerDown}
+          @pointermove=${this.gestures.onPointerMove}
+          @pointerup=${this.gestures.onPointerUp}
+          @pointercancel=${this.gestures.onPointerCancel}
           @dblclick=${() => this.look(null)}
-          @wheel=${this.onWheel}
+          @wheel=${this.gestures.onWheel}
           @keydown=${this.onKeyDown}
         >
           <div class="surface ${message ? 'stale' : ''}"></div>

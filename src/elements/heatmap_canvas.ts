@@ -33,9 +33,11 @@ export class HeatmapCanvas {
   private brush: Brush | null = null;
   private paintings = 0;
   private picture: Picture | null = null;
+  /** The picture that is on its way to the page. */
+  private presenting: Promise<void> = Promise.resolve();
 
   /**
-   * Draws. Null where a later call has taken its place, or there is no room on the page.
+   * Draws, one picture at a time: of several that wait, the last. Null where a later call has taken its place, or there is no room on the page.
    * @throws Error where the value cannot be read, or its buffer is gone
    */
   async paint({ view, device, colouring, surface }: Drawing): Promise<Drawn | null> {
@@ -45,6 +47,7 @@ export class HeatmapCanvas {
     const statistics = await statisticsOf(value);
     const gpu = 'buffer' in value ? device : null;
     const numbers = gpu ? null : await paintableOf(value);
+    await this.presenting;
     if (!isCurrent()) return null;
     const colours = colouring ?? automaticColouring(statistics);
     const { canvas, painter } = this.brushFor(gpu, surface);
@@ -53,8 +56,11 @@ export class HeatmapCanvas {
     const place = { x: 0, y: 0, width: canvas.width, height: canvas.height };
     const picture: Picture = { cells, window, colouring: colours, place };
     this.picture = picture;
-    if (painter instanceof GpuPainter) await paintFromBuffer(painter, view, picture);
-    else painter.paint([{ data: numbers ?? new Float32Array(), picture }]);
+    if (painter instanceof GpuPainter) {
+      const painted = paintFromBuffer(painter, view, picture);
+      this.presenting = painted.catch(() => {});
+      await painted;
+    } else painter.paint([{ data: numbers ?? new Float32Array(), picture }]);
     return isCurrent() ? { colouring: colours, nanCount: statistics.nanCount } : null;
   }
 

@@ -2,7 +2,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { live } from 'lit/directives/live.js';
 import { styleMap } from 'lit/directives/style-map.js';
-import { COLOURS, colourAt, NAN_COLOUR } from './colours.ts';
+import { COLOURS, type ColourMap, colourTable, NAN_COLOUR } from './colours.ts';
 import { shortestDecimal } from './float32_text.ts';
 import { type AxisLabels, type HeatmapView, indexText, labelOf, labelsOf, longAxes } from './heatmap_view.ts';
 import type { Size } from './painting.ts';
@@ -110,13 +110,25 @@ export function renderReadout(view: HeatmapView, labels: AxisLabels, point: Poin
   return html`<output class="readout">${where} = <b>${shortestDecimal(point.value)}</b></output>`;
 }
 
+const GRADIENTS: Readonly<Record<ColourMap, string>> = {
+  viridis: gradient('viridis'),
+  diverging: gradient('diverging'),
+};
+
+/** Every sixteenth colour of a map and the last. */
+function gradient(map: ColourMap): string {
+  const table = colourTable(map);
+  const stops = Array.from({ length: 17 }, (_, i) => 4 * Math.min((COLOURS / 16) * i, COLOURS - 1));
+  return `linear-gradient(to right, ${stops.map((at) => `rgb(${table.slice(at, at + 3).join(' ')})`).join(', ')})`;
+}
+
+const NAN_BACKGROUND = { background: `rgb(${NAN_COLOUR.join(' ')})` };
+
 /** The colours and what they stand for. */
 export function renderLegend({ map, low, high }: Colouring, nanCount: number): TemplateResult {
-  const stops = Array.from({ length: 17 }, (_, i) => colourAt(map, (i / 16) * (1 - 1 / (2 * COLOURS))));
-  const nan = { background: `rgb(${NAN_COLOUR.join(' ')})` };
   return html`
     <span>${formatNumber(low)}</span>
-    <span class="bar" style=${styleMap({ background: `linear-gradient(to right, ${stops.join(', ')})` })}></span>
+    <span class="bar" style=${styleMap({ background: GRADIENTS[map] })}></span>
     <span>${formatNumber(high)}</span>
-    ${nanCount > 0 ? html`<span class="nan" style=${styleMap(nan)}></span><span>NaN</span>` : nothing}`;
+    ${nanCount > 0 ? html`<span class="nan" style=${styleMap(NAN_BACKGROUND)}></span><span>NaN</span>` : nothing}`;
 }

@@ -44,7 +44,7 @@ export function renderNumber(inspected: Inspected | null, rows: Rows): TemplateR
       <dt>bits</dt>
       <dd class="exact">${number ? bitsText(number.bits) : NONE}</dd>
       <dt>parts</dt>
-      <dd class="exact">${number ? renderParts(number.bits) : NONE}</dd>
+      <dd class="exact parts">${number ? renderParts(number.bits) : NONE}</dd>
       <dt>1 ULP</dt>
       <dd>${number ? renderUlp(number.value) : NONE}</dd>
       ${rows.reference ? renderReference(inspected) : nothing}${rows.compared ? renderCompared(inspected) : nothing}

@@ -70,6 +70,10 @@ export const valueStyles = css`
   .exact {
     font-family: var(--_mono);
   }
+  .parts {
+    white-space: normal;
+    overflow-wrap: anywhere;
+  }
   .decimal {
     font-weight: 600;
   }
