@@ -24,17 +24,26 @@ const themed = unsafeCSS(
     .join('\n'),
 );
 
-/** Styles of elements use `var(--_ink)`, `var(--_line)` and so on. */
+/** Styles of elements use `var(--_ink)`, `var(--_line)` and so on. Light or dark is the page's `color-scheme`, which elements inherit. */
 export const themeStyles: CSSResultGroup = css`
   :host {
     ${themed}
     display: block;
+    background: var(--_ground);
     color: var(--_ink);
     font-family: var(--_font);
     font-size: 13px;
   }
   :host([hidden]) {
     display: none;
+  }
+  .unseen {
+    position: absolute;
+    overflow: hidden;
+    width: 1px;
+    height: 1px;
+    clip-path: inset(50%);
+    white-space: nowrap;
   }
   :is(button, input, select, canvas, [tabindex]):focus-visible {
     outline: 2px solid var(--_accent);
