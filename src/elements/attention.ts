@@ -8,6 +8,7 @@ import type { Tensor } from '../index.ts';
 import { drawLines, type HeadPattern, type LineEnd, linesOf, tokenColumn, weightAt } from './attention_lines.ts';
 import { attentionStyles } from './attention_styles.ts';
 import { define, HyalineElement, themeStyles } from './element.ts';
+import { shortestDecimal } from './float32_text.ts';
 import { type HeadScore, headScores, SCORES } from './head_scores.ts';
 import { Latest } from './latest.ts';
 import { type Colouring, cellsOf, type Picture, type Rectangle, wholeWindow } from './picture.ts';
@@ -16,6 +17,7 @@ import { liveRun, notCaptured, type ShownModel, type ShownRun } from './shown_ru
 import type { ShownValue } from './shown_value.ts';
 import { quoteToken } from './text.ts';
 import { textOfToken, visibleToken } from './token_text.ts';
+import { tensorOf } from './value_numbers.ts';
 import { ValuePainter } from './value_painter.ts';
 
 /** Detail of `<hyaline-attention>`'s event `hyaline-select`. */
@@ -47,7 +49,9 @@ const smallPx = (nHeads: number) => (nHeads <= 6 ? 76 : nHeads <= 8 ? 64 : 52);
 
 /**
  * Attention: all heads of all layers as small patterns with their scores, the chosen one large, and its lines between tokens.
- * Rows look, columns are looked at. Fires `hyaline-select` with an `AttentionSelection`.
+ * Rows look, columns are looked at. Patterns on the GPU are drawn from their buffers; only the chosen block's is read.
+ * @fires hyaline-select - `AttentionSelection`: a head, a cell of the large pattern or a token was clicked, or chosen by keyboard
+ * @cssproperty --hyaline-max-height - of all heads, and of the lines; 540px
  * @example
  * const attention = document.querySelector('hyaline-attention');
  * Object.assign(attention, { model, run: await model.runWithCache(text, { names: 'blocks.*.attn.hook_pattern' }) });
@@ -182,7 +186,7 @@ export class HyalineAttention extends HyalineElement {
     const isLatest = this.reading.begin();
     this.numbers = null;
     try {
-      const numbers = (await this.chosen?.value.read()) ?? null;
+      const numbers = this.chosen ? await tensorOf(this.chosen.value) : null;
       if (isLatest()) this.numbers = numbers;
     } catch (error) {
       if (isLatest()) this.fail(error);
@@ -255,13 +259,10 @@ export class HyalineAttention extends HyalineElement {
   }
 
   private headOption(layer: number, head: number, isChosen: boolean, scores: readonly HeadScore[]): TemplateResult {
-    const shown = scores.map(({ name, label, scores: { data } }) => {
-      return { name, label, score: data[layer * this.nHeads + head] };
-    });
-    const words = shown.map(({ name, score }) => `, ${name} ${score.toFixed(2)}`).join('');
+    const shown = scores.map(({ label, scores: { data } }) => ({ label, score: data[layer * this.nHeads + head] }));
     return html`<div class="head" role="option" data-layer=${layer} data-head=${head} tabindex=${isChosen ? 0 : -1}
-      aria-selected=${isChosen} aria-label=${`Head ${layer}.${head}${words}`} title=${`head ${layer}.${head}`}
-    >${shown.map(
+      aria-selected=${isChosen} title=${`head ${layer}.${head}`}
+    ><span class="unseen">head ${layer}.${head}</span>${shown.map(
       ({ label, score }) =>
         html`<div class="score" style=${styleMap({ '--share': String(score) })}><span>${label}</span><span>${score.toFixed(2)}</span></div>`,
     )}</div>`;
@@ -283,7 +284,7 @@ export class HyalineAttention extends HyalineElement {
         ${keyed(this.device, html`<canvas aria-hidden="true"></canvas>`)}
         ${cursor ? html`<div class="cursor" style=${styleMap(cursor)}></div>` : nothing}
       </div>
-      <output id="readout">${cell ? this.readout(cell) : nothing}</output>`;
+      <output id="readout">${cell ? this.readout(cell) : 'Point at a cell, or use the arrow keys.'}</output>`;
   }
 
   private get shownCell(): Cell | null {
@@ -500,12 +501,6 @@ function inDevicePixels({ x, y, width, height }: Rectangle): Rectangle {
 
 function closest({ target }: Event, selector: string): HTMLElement | null {
   return target instanceof Element ? target.closest<HTMLElement>(selector) : null;
-}
-
-/** The shortest decimal that is this float32. */
-function shortestDecimal(x: number): string {
-  const digits = [6, 7, 8, 9].find((count) => Math.fround(Number(x.toPrecision(count))) === x);
-  return String(digits === undefined ? x : Number(x.toPrecision(digits)));
 }
 
 define('hyaline-attention', HyalineAttention);

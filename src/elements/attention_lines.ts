@@ -1,5 +1,5 @@
 // Lines from tokens to the tokens that they look at: which are drawn, and where. Their opacity is the weight.
-import { html, svg, type TemplateResult } from 'lit';
+import { html, nothing, svg, type TemplateResult } from 'lit';
 import { styleMap } from 'lit/directives/style-map.js';
 import { formatProbability } from './text.ts';
 
@@ -79,11 +79,11 @@ export function tokenColumn(
 ): TemplateResult {
   const option = (label: string, pos: number) => {
     const weight = weightOf(pos);
-    const words = `position ${pos}, ${label}`;
     return html`<div role="option" data-side=${side} data-pos=${pos} tabindex=${pos === focusable ? 0 : -1}
       aria-selected=${pos === chosen} style=${styleMap({ '--share': String(weight ?? 0), height: `${ROW_PX}px` })}
-      aria-label=${weight === null ? words : `${words}, ${formatProbability(weight)}`}
-      ><small>${pos}</small><span>${label}</span></div>`;
+      ><small>${pos}</small><span>${label}</span><span class="unseen">${
+        weight === null ? nothing : `, weight ${formatProbability(weight)}`
+      }</span></div>`;
   };
   const name = side === 'query' ? 'Queries: tokens that look' : 'Keys: tokens that are looked at';
   return html`<div role="listbox" class=${side} aria-label=${name}>${labels.map(option)}</div>`;

@@ -130,6 +130,7 @@ export const attentionStyles = css`
     width: max-content;
   }
   .lines [role='option'] {
+    position: relative;
     display: flex;
     gap: 6px;
     align-items: center;

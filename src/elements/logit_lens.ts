@@ -33,7 +33,9 @@ interface Cell {
 
 /**
  * The logit lens as a table, layer × position, coloured by the probability of the token on top; the last row is the model itself.
- * Hover or focus shows the `k` most probable. Fires `hyaline-select` with a `LensSelection`.
+ * Hover or focus shows the `k` most probable.
+ * @fires hyaline-select - `LensSelection`: a cell was clicked, or Enter pressed on it
+ * @cssproperty --hyaline-max-height - of the table; 70vh
  * @example
  * const lens = document.querySelector('hyaline-logit-lens');
  * Object.assign(lens, { model, run: await model.runWithCache(text, { names: 'blocks.*.hook_resid_post' }) });
@@ -58,9 +60,6 @@ export class HyalineLogitLens extends HyalineElement {
     themeStyles,
     legendStyles,
     css`
-      :host {
-        background: var(--_ground);
-      }
       .scroll {
         overflow: auto;
         max-height: var(--hyaline-max-height, 70vh);

@@ -18,7 +18,7 @@ export interface TokenSelection {
 
 /**
  * The tokens of a run: text, id, bytes and position of each; a click or the arrow keys choose one.
- * Fires `hyaline-select` with a `TokenSelection`.
+ * @fires hyaline-select - `TokenSelection`: a token was clicked, or chosen by arrow keys, Home or End
  * @example
  * const tokens = document.querySelector('hyaline-tokens');
  * Object.assign(tokens, { model, run: await model.runWithCache('The capital of France is') });
@@ -47,6 +47,7 @@ export class HyalineTokens extends HyalineElement {
         padding: 2px;
       }
       [role='option'] {
+        position: relative;
         min-width: 24px;
         padding: 2px 5px 1px;
         border: 1px solid var(--_line);
@@ -144,8 +145,8 @@ export class HyalineTokens extends HyalineElement {
         )}
       </div>
       <div class="foot">
-        <div class="detail">${this.detail(this.tokens[this.pointed ?? this.selected ?? -1])}</div>
         ${this.colouring ? legend(this.valuesName, this.colouring) : this.valuesProblem()}
+        <div class="detail">${this.detail(this.tokens[this.pointed ?? this.selected ?? -1])}</div>
       </div>
     `;
   }
@@ -153,13 +154,12 @@ export class HyalineTokens extends HyalineElement {
   private option(token: TokenSelection, isFocusable: boolean): TemplateResult {
     const { pos, id, text } = token;
     const value = this.valueAt(pos);
-    const label = `${quoteToken(text)}, position ${pos}, id ${id}`;
+    const more = `, position ${pos}${value === null ? '' : `, ${this.valuesName} ${formatNumber(value)}`}`;
     return html`<div role="option" data-pos=${pos} tabindex=${isFocusable ? 0 : -1}
       class=${value === null ? '' : 'coloured'}
       style=${styleMap(value === null || !this.colouring ? {} : shade(this.colouring, value))}
       aria-selected=${pos === this.selected}
-      aria-label=${value === null ? label : `${label}, ${this.valuesName} ${formatNumber(value)}`}
-    ><span class="text">${visibleToken(text)}</span><span class="id">${id}</span></div>`;
+    ><span class="text">${visibleToken(text)}</span><span class="id">${id}</span><span class="unseen">${more}</span></div>`;
   }
 
   /** All that is known of one token. */

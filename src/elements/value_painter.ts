@@ -3,6 +3,7 @@ import { GpuPainter } from './gpu_painter.ts';
 import type { Picture } from './picture.ts';
 import { PixelPainter } from './pixel_painter.ts';
 import type { ShownValue } from './shown_value.ts';
+import { paintableOf } from './value_numbers.ts';
 
 /** The painter of one canvas, which keeps the kind of context that it was first painted with. */
 export class ValuePainter {
@@ -27,7 +28,7 @@ export class ValuePainter {
       this.gpu ??= new GpuPainter(this.device, this.canvas);
       return this.gpu.paint(pictures.map((picture) => ({ buffer, picture })));
     }
-    const { data } = await value.read();
+    const data = await paintableOf(value);
     if (!isWanted()) return;
     this.pixels ??= new PixelPainter(this.canvas);
     this.pixels.paint(pictures.map((picture) => ({ data, picture })));
