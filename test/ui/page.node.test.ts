@@ -1,6 +1,7 @@
 // The page in real Chrome, feature by feature: each file beside this one registers the tests of one part, and all share one tab, because
 // loading and compiling take most of the time.
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { attributionTests } from './attribution.ts';
 import { changeTests } from './changes.ts';
 import { contentPolicyTests } from './content_policy.ts';
 import { countOnGpu } from './gpu_memory.ts';
@@ -31,6 +32,7 @@ describe('content security policy', () => contentPolicyTests(driver));
 describe('changes', () => changeTests(driver));
 describe('patching', () => patchingTests(driver));
 describe('map', () => mapTests(driver));
+describe('attribution', () => attributionTests(driver));
 describe('responsiveness', () => responsivenessTests(driver));
 describe('tour', () => tourTests(driver));
 describe('opening models', () => loadingTests(driver));

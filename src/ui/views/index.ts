@@ -10,6 +10,7 @@ export interface ViewEntry {
 
 export const VIEW_ENTRIES: Readonly<Partial<Record<ViewName, ViewEntry>>> = {
   model: { title: 'Model', tag: 'view-model', load: () => import('./model.ts') },
+  attribution: { title: 'Attribution', tag: 'view-attribution', load: () => import('./attribution.ts') },
   numerics: { title: 'Numbers', tag: 'view-numerics', load: () => import('./numerics.ts') },
   measure: { title: 'Measure', tag: 'view-measure', load: () => import('./measure.ts') },
   tour: { title: 'Tour', tag: 'view-tour', load: () => import('./tour.ts') },
