@@ -197,8 +197,8 @@ class NumericsErrors extends JobView {
     };
     return html`<details><summary>Predictions position by position</summary><div class="scroll" tabindex="0" role="region"
       aria-label="Predictions position by position"><table>
-      <thead><tr><th scope="col">position</th><th scope="col">token</th><th scope="col">next in float64</th><th scope="col">next here</th>
-        <th scope="col">margin of logits</th><th scope="col">in errors</th><th scope="col">divergence, nats</th></tr></thead>
+      <thead><tr><th scope="col" class="number">position</th><th scope="col">token</th><th scope="col">next in float64</th><th scope="col">next here</th>
+        <th scope="col" class="number">margin of logits</th><th scope="col" class="number">in errors</th><th scope="col" class="number">divergence, nats</th></tr></thead>
       <tbody>${predictions.positions.map(
         (position) => html`<tr>
         <td class="number">${position.pos}</td><td class="token">${text(tokens[0][position.pos])}</td>

@@ -146,8 +146,8 @@ class NumericsStudy extends JobView {
     const [{ study: first }] = done;
     const { token, want } = first.cases[0].prediction.tokens[0];
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Studies"><table id="studies">
-      <thead><tr><th scope="col">rounded</th><th scope="col">mean KL, nats</th><th scope="col">largest KL</th>
-        <th scope="col">first tokens kept</th><th scope="col">P(${this.tokenText(token)}), ${formatProbability(want)} in float64</th>
+      <thead><tr><th scope="col">rounded</th><th scope="col" class="number">mean KL, nats</th><th scope="col" class="number">largest KL</th>
+        <th scope="col" class="number">first tokens kept</th><th scope="col" class="number">P(${this.tokenText(token)}), ${formatProbability(want)} in float64</th>
         <th scope="col">first value with an error of 1 %</th></tr></thead>
       <tbody>${row(first.cases[0], first, null)}${done.map(({ choice, study }) => row(study.cases[1], study, choice))}</tbody>
     </table></div>`;
