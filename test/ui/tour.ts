@@ -47,7 +47,7 @@ export function tourTests(driver: () => PageDriver): void {
       const labels = await page.$$eval('.choices button', (buttons) =>
         buttons.map((b) => b.getAttribute('aria-label')),
       );
-      const right = labels.findIndex((label) => label === RIGHT[i]);
+      const right = labels.indexOf(RIGHT[i]);
       const wrong = right === 0 ? 1 : right - 1;
       await press(`.choices button:nth-child(${wrong + 1})`);
       expect(await verdict()).toMatch(/^fails: ✗ Not this one:/);
