@@ -89,7 +89,7 @@ export function loadingTests(driver: () => PageDriver): void {
       if (existsSync(file)) request.respond({ status: 200, headers, body: readFileSync(file) });
       else request.respond({ status: 404, headers });
     };
-    expect(problems).toEqual([]);
+    expect(problems.join('\n')).toBe('');
     await page.setRequestInterception(true);
     page.on('request', answer);
     try {

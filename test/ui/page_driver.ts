@@ -25,6 +25,10 @@ export interface PageDriver {
   close(): Promise<void>;
 }
 
+/** Files that a model may lack: asking for them is how the engine knows, and Chrome's console says that they are not there. */
+const OPTIONAL =
+  /\/models\/modular-addition\/(tokenizer|tokenizer_config|generation_config|model\.safetensors\.index)\.json$/;
+
 /** What the page looks like when it is opened for the first time. */
 export interface OpenOptions {
   readonly root: string;
@@ -64,7 +68,9 @@ export async function openPage({ root, flags = [], prepare, state = {}, built }:
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(`exception: ${error instanceof Error ? error.message : error}`));
   page.on('console', (message) => {
-    if (['error', 'warn'].includes(message.type())) problems.push(`console: ${message.text()}`);
+    const { url: about = '' } = message.location();
+    const isProblem = ['error', 'warn'].includes(message.type()) && !OPTIONAL.test(about);
+    if (isProblem) problems.push(`console: ${message.text()} (${about})`);
   });
   page.on('request', (request) => {
     const foreign = !request.url().startsWith(url) && !/^(data|blob):/.test(request.url());
