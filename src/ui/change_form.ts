@@ -23,7 +23,7 @@ const DIRECTION_TITLES: Readonly<Record<Direction['from'], string>> = {
 };
 
 /** Where a slider begins, ends, and its steps. Numbers beyond it can be typed. */
-const SLIDERS: Readonly<Partial<Record<EditKind, readonly [number, number, number]>>> = {
+export const SLIDERS: Readonly<Partial<Record<EditKind, readonly [number, number, number]>>> = {
   scale: [-2, 2, 0.05],
   add: [-20, 20, 0.25],
   set: [-10, 10, 0.1],

@@ -4,30 +4,25 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { changeForm, firstDirection, hookList, hookNamed, KIND_TITLES, needsDirection } from './change_form.ts';
 import { distributionAt } from './distribution.ts';
 import { describeEdit } from './edits.ts';
+import { MovingEdit } from './moving_edit.ts';
 import { createEdit, EDIT_KINDS, type Edit, type EditKind } from './state.ts';
 import { nameOfToken } from './token_input.ts';
 import { View } from './view.ts';
 
-/** A slider that moves on within this time has not arrived. */
-const SETTLE_MS = 150;
-
 class Changes extends View {
-  static override properties = { ...View.properties, open: { state: true }, moving: { state: true } };
+  static override properties = { ...View.properties, open: { state: true } };
   /** The edit of the state whose fields are shown. */
   declare private open: Edit | null;
-  /** An edit that a slider is changing, and what it will be. */
-  declare private moving: { readonly edit: Edit; readonly to: Edit } | null;
-  private timer = 0;
+  private readonly moving = new MovingEdit();
 
   constructor() {
     super();
     this.open = null;
-    this.moving = null;
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    clearTimeout(this.timer);
+    this.moving.end();
   }
 
   override render(): TemplateResult {
@@ -49,8 +44,7 @@ class Changes extends View {
 
   /** The state's, with the one that a slider is changing as it will be. */
   private get edits(): readonly Edit[] {
-    const { moving } = this;
-    return this.state.edits.map((edit) => (edit === moving?.edit ? moving.to : edit));
+    return this.moving.in(this.state.edits);
   }
 
   private item(edit: Edit, i: number): TemplateResult {
@@ -143,22 +137,20 @@ class Changes extends View {
   /** @param soon when nothing else has come for a moment: not every step of a slider is a run */
   private replace(i: number, to: Edit, soon = false): void {
     const edit = this.state.edits[i];
-    if (!soon || (this.moving && this.moving.edit !== edit)) {
+    if (!soon || this.moving.isOther(edit)) {
       this.commit(
         this.edits.map((other, at) => (at === i ? to : other)),
         this.open === edit ? to : this.open,
       );
       return;
     }
-    clearTimeout(this.timer);
-    this.moving = { edit, to };
-    this.timer = window.setTimeout(() => this.commit(this.edits), SETTLE_MS);
+    this.moving.move(edit, to, () => this.commit(this.edits));
+    this.requestUpdate();
   }
 
   private commit(edits: readonly Edit[], open = this.open): void {
-    clearTimeout(this.timer);
-    this.open = open !== null && open === this.moving?.edit ? this.moving.to : open;
-    this.moving = null;
+    this.open = this.moving.follow(open);
+    this.moving.end();
     this.change({ edits });
   }
 }

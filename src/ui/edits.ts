@@ -107,8 +107,20 @@ export async function directionOf(
   return towards.map((x, i) => x - away[i]);
 }
 
-/** The column of W_U, or the row of W_E, of a token. */
-async function tokenVector(model: Model, from: 'embed' | 'unembed', token: number): Promise<Float32Array> {
+const tokenVectors = new WeakMap<Model, Map<string, Promise<Float32Array>>>();
+
+/** The column of W_U, or the row of W_E, of a token. Read once, as a slider asks for it again and again. */
+function tokenVector(model: Model, from: 'embed' | 'unembed', token: number): Promise<Float32Array> {
+  const known = tokenVectors.get(model) ?? new Map<string, Promise<Float32Array>>();
+  tokenVectors.set(model, known);
+  const key = `${from} ${token}`;
+  const vector = known.get(key) ?? readTokenVector(model, from, token);
+  known.set(key, vector);
+  vector.catch(() => known.delete(key)); // it may work the next time
+  return vector;
+}
+
+async function readTokenVector(model: Model, from: 'embed' | 'unembed', token: number): Promise<Float32Array> {
   const { data, shape } = await model.weight(from === 'embed' ? 'embed.W_E' : 'unembed.W_U');
   const [rows, columns] = shape;
   if (token >= (from === 'embed' ? rows : columns)) throw new Error(`there is no token ${token}.`);

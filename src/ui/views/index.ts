@@ -14,6 +14,6 @@ export const VIEW_ENTRIES: Readonly<Partial<Record<ViewName, ViewEntry>>> = {
   numerics: { title: 'Numbers', tag: 'view-numerics', load: () => import('./numerics.ts') },
   measure: { title: 'Measure', tag: 'view-measure', load: () => import('./measure.ts') },
   tour: { title: 'Tour', tag: 'view-tour', load: () => import('./tour.ts') },
-
   patching: { title: 'Patching', tag: 'view-patching', load: () => import('./patching.ts') },
+  generate: { title: 'Generate', tag: 'view-generate', load: () => import('./generate.ts') },
 };
