@@ -57,7 +57,7 @@ export default defineConfig({
   appType: 'mpa', // a missing file is a 404, not the page
   publicDir: false,
   server: { fs: { allow: [root, join(dirname(root), 'shared')] } },
-  optimizeDeps: { exclude: ['webgpu'] },
+  optimizeDeps: { entries: ['index.html'], exclude: ['webgpu'] }, // examples have packages of their own
   build: {
     outDir: join(root, 'dist-page'),
     emptyOutDir: true,
