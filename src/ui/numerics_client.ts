@@ -3,6 +3,7 @@
 import type { Model } from '../index.ts';
 import type { Work } from './jobs.ts';
 import type { NumericsResults, NumericsTask, Reply, Request } from './numerics_tasks.ts';
+import { createOwnWorker } from './own_worker.ts';
 import type { Session } from './session.ts';
 
 interface Pending {
@@ -70,7 +71,7 @@ export class NumericsClient {
   private start(): Worker {
     if (this.worker) return this.worker;
     const { model, location, state } = this.session;
-    const worker = new Worker(new URL('./numerics_worker.ts', import.meta.url), { type: 'module' });
+    const worker = createOwnWorker(new URL('./numerics_worker.ts', import.meta.url));
     worker.addEventListener('message', ({ data }: MessageEvent<Reply>) => this.pending.get(data.id)?.settle(data));
     worker.addEventListener('error', ({ message }) => this.end(message || 'The worker could not be started.'));
     // The worker's own address is another one than the page's.
