@@ -1,12 +1,14 @@
-// README.md as its reader follows it: the ten lines and the command line give what the page shows. `npm test` builds first.
+// README.md and docs/command_line.md as their reader follows them: the ten lines and the commands give what the pages show. `npm test`
+// builds first.
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { hyaline } from './cli/spawn.ts';
 import { fixtureUrl, readFixture } from './fixtures.ts';
 
 const readme = new TextDecoder().decode(await readFixture('README.md'));
-const blocks = (language: string) =>
-  [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
+const commandLine = new TextDecoder().decode(await readFixture('docs/command_line.md'));
+const blocks = (language: string, page = readme) =>
+  [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map(([, text]) => text);
 
 const programs = blocks('js').map(
   (program, i) => [i === 0 ? 'the ten lines' : `program ${i + 1}`, program, i] as const,
@@ -40,7 +42,9 @@ const words = (text: string) =>
     .trim()
     .split(/(?<=[ \n[\],])|(?=[ \n[\],])/);
 
-const commands = blocks('console').filter((block) => block.startsWith('$ npx hyaline'));
+const commands = [readme, commandLine]
+  .flatMap((page) => blocks('console', page))
+  .filter((block) => block.startsWith('$ npx hyaline'));
 
 test.each(commands.map((block) => [block.split('\n')[0], block]))(
   '%s prints what the page says',
