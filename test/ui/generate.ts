@@ -7,6 +7,8 @@ import type { PageDriver } from './page_driver.ts';
 const CRUEL = 'Ruth is very cruel. Tom asks: "Can I sit here?" Ruth says: "';
 const KIND = 'Ruth is very kind. Tom asks: "Can I sit here?" Ruth says: "';
 const HOOK = 'blocks.2.hook_resid_post';
+/** What buffers for reading, which rest in a pool, may differ by; the keys and values of this text are 800 kB. */
+const POOLED_BYTES = 64 * 1024;
 const SETTINGS = { maxNewTokens: 6, temperature: 0.8, topK: 20, seed: 7 };
 
 /** Waits until both texts have ended; gives their tokens in quotes, without changes and with them. */
@@ -112,11 +114,11 @@ export function generateTests(driver: () => PageDriver): void {
     const { page, show } = driver();
     await show({ view: 'generate', prompt: 'One day, Ella had a red', maxNewTokens: 200, temperature: 2 });
     await stopUnderWay(driver());
-    const bytes = () => page.evaluate(() => hyaline.session.model?.memory.bytes);
+    const bytes = () => page.evaluate(() => hyaline.session.model?.memory.bytes ?? 0);
     const before = await bytes(); // with the plans of each length, at rest
     await page.click('#generate');
     await stopUnderWay(driver());
-    expect(await bytes()).toBe(before);
+    expect(await bytes()).toBeLessThan(before + POOLED_BYTES);
     await page.$eval('#maxNewTokens', (input) => {
       Object.assign(input, { value: '3' });
       input.dispatchEvent(new Event('change'));

@@ -6,6 +6,9 @@ const CLEAN = 'When John and Mary went to the store, Mary gave a drink to';
 /** A short one of its form, for tests that compute much. */
 const SHORT = { prompt: 'The capital of France is', second: 'The capital of Spain is' };
 
+/** What buffers for reading, which rest in a pool, may differ by; the copies of one pass have several MB. */
+const POOLED_BYTES = 64 * 1024;
+
 interface ShownMap {
   readonly shape: readonly number[];
   readonly data: readonly number[];
@@ -120,7 +123,7 @@ export function patchingTests(driver: () => PageDriver): void {
     const after = await bytes();
     await page.click('#patch-again');
     await cancelUnderWay(driver());
-    expect(await bytes()).toBe(after);
+    expect(await bytes()).toBeLessThan(after + POOLED_BYTES);
     await show({ view: 'model' });
     expect(await page.$eval('#next tbody td', (cell) => cell.textContent)).toBe('" Mary"');
   });
