@@ -1,9 +1,10 @@
 // What the user changes inside of the run: a list of interventions in their order, each with its switch, and the second prompt, which
 // patches and differences are taken from.
 import { html, nothing, type TemplateResult } from 'lit';
+import { guard } from 'lit/directives/guard.js';
 import { changeForm, firstDirection, hookList, hookNamed, KIND_TITLES, needsDirection } from './change_form.ts';
 import { distributionAt } from './distribution.ts';
-import { describeEdit } from './edits.ts';
+import { atIndex, describeEdit } from './edits.ts';
 import { MovingEdit } from './moving_edit.ts';
 import { createEdit, EDIT_KINDS, type Edit, type EditKind } from './state.ts';
 import { nameOfToken } from './token_input.ts';
@@ -30,7 +31,9 @@ class Changes extends View {
     const { edits } = this;
     return html`
       <h2>Changes <small>inside the run, in this order</small></h2>
-      <ol id="changes">${edits.map((edit, i) => this.item(edit, i))}</ol>
+      <fieldset ?disabled=${!model} aria-label="Changes">
+        <ol id="changes">${edits.map((edit, i) => this.item(edit, i))}</ol>
+      </fieldset>
       <p id="changes-problem" class="problem" role="alert" ?hidden=${changesProblem === null}>${changesProblem}</p>
       <div class="row">
         <select id="change-kind" aria-label="Kind of change to add">
@@ -39,7 +42,7 @@ class Changes extends View {
         <button id="add-change" ?disabled=${!model} @click=${this.add}>Add</button>
         <button id="all-off" ?disabled=${!edits.some(({ isOn }) => isOn)} @click=${this.allOff}>All off</button>
       </div>
-      ${this.secondPrompt()}${model ? hookList(model) : nothing}`;
+      ${this.secondPrompt()}${guard([model], () => (model ? hookList(model) : nothing))}`;
   }
 
   /** The state's, with the one that a slider is changing as it will be. */
@@ -100,13 +103,21 @@ class Changes extends View {
   private add(): void {
     const { model } = this.session;
     const kind = (this.querySelector('#change-kind') as HTMLSelectElement).value as EditKind;
-    const { hook, head } = this.state;
+    const { hook } = this.state;
     if (!model) return;
-    const hasHeads = hookNamed(model, hook)?.axes.includes('head_index');
-    const at: Edit['at'] = hasHeads && kind !== 'wgsl' ? { head: String(head) } : {};
+    const at = this.placeOf(kind, hookNamed(model, hook)?.axes ?? []);
     const direction = needsDirection(kind) ? firstDirection({ likely: this.likely() }) : null;
     const edit = createEdit(kind, hook, { at, direction });
     this.commit([...this.edits, edit], edit);
+  }
+
+  /** Where a change begins that is added: at the chosen number, or the chosen head, or everywhere. */
+  private placeOf(kind: EditKind, axes: readonly string[]): Edit['at'] {
+    const { index, head } = this.state;
+    if (kind === 'wgsl') return {};
+    if (kind === 'set')
+      return atIndex(Object.fromEntries(Object.entries(index).filter(([axis]) => axes.includes(axis))));
+    return axes.includes('head_index') ? { head: String(head) } : {};
   }
 
   private allOff(): void {

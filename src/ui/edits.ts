@@ -151,6 +151,16 @@ export function ablateHead(layer: number, head: number): Edit {
   return createEdit('zero', `blocks.${layer}.attn.hook_z`, { at: { head: String(head) } });
 }
 
+/**
+ * Indices of an element or a cell as those of an edit; the batch is one row here.
+ * @example
+ * atIndex({ batch: 0, pos: 3, head_index: 1 }); // { pos: '3', head: '1' }
+ */
+export function atIndex(index: Readonly<Record<string, number>>): Edit['at'] {
+  const axes = Object.keys(index).filter((axis) => axis !== 'batch');
+  return Object.fromEntries(axes.map((axis) => [wordOfAxis(axis), String(index[axis])]));
+}
+
 /** An axis by the word that `Selection` has for it. */
 export function wordOfAxis(axis: string): string {
   return SHORT_AXES[axis] ?? axis;

@@ -2,7 +2,7 @@
 // No DOM here.
 import { activationPatching, type Model, type PatchKind, type SweepProgress, sweep } from '../index.ts';
 import { distributionAt } from './distribution.ts';
-import { wordOfAxis } from './edits.ts';
+import { atIndex } from './edits.ts';
 import type { PageRun } from './page_run.ts';
 import { createEdit, type Edit, type PageState } from './state.ts';
 
@@ -89,7 +89,10 @@ export interface PatchingWork {
 const COPIES = 16;
 
 /** Runs the sweep, or gives what the run has kept of it. In the numerics of the model, as sweeps are. */
-export function runPatching(request: PatchingRequest, { signal, onProgress }: PatchingWork): Promise<PatchingMap> {
+export async function runPatching(
+  request: PatchingRequest,
+  { signal, onProgress }: PatchingWork,
+): Promise<PatchingMap> {
   const { kind, corrupted, clean, tokens, key } = request;
   const metric = { tokens };
   const unpatched = async (model: Model, ids: readonly number[]) =>
@@ -113,8 +116,6 @@ export function recovery(metric: number, { corrupted, clean }: Pick<PatchingMap,
 export function patchOfCell(kind: string, index: Readonly<Record<string, number>>): Edit | null {
   const choice = PATCH_KINDS[kind as PatchKind];
   if (!choice) return null;
-  const at = Object.entries(index).filter(([axis]) => axis !== 'layer');
-  return createEdit('patch', `blocks.${index.layer}.${choice.hook}`, {
-    at: Object.fromEntries(at.map(([axis, i]) => [wordOfAxis(axis), String(i)])),
-  });
+  const { layer, ...place } = index;
+  return createEdit('patch', `blocks.${layer}.${choice.hook}`, { at: atIndex(place) });
 }

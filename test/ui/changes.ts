@@ -1,7 +1,7 @@
 // Changes inside of the run, made with the page's own controls, against the library in the same page. The oracles are hooks that are
 // functions: another way to the same numbers than the page's interventions.
 import { expect, test } from 'vitest';
-import { ablateHead, describeEdit, selectionOf } from '../../src/ui/edits.ts';
+import { ablateHead, atIndex, describeEdit, selectionOf } from '../../src/ui/edits.ts';
 import { createEdit } from '../../src/ui/state.ts';
 import type { PageDriver } from './page_driver.ts';
 
@@ -178,6 +178,7 @@ export function changeTests(driver: () => PageDriver): void {
     expect(describeEdit(createEdit('add', 'hook_embed', { direction, at: { pos: '-1' } }), name)).toBe(
       'add 4 × (unembed "5" − "7") to hook_embed, pos -1',
     );
+    expect(atIndex({ batch: 0, pos: 3, head_index: 1 })).toEqual({ pos: '3', head: '1' });
     expect(selectionOf({ head: '0,2', pos: '3-5', key: '' })).toEqual({ head: [0, 2], pos: [3, 4, 5] });
   });
 }

@@ -182,13 +182,13 @@ class GenerateView extends View {
     const { tokens = [], state, message } = generation ?? {};
     const rate = generation?.rate ?? null;
     const parts = [
-      `${tokens.length} tokens`,
+      tokens.length === 1 ? '1 token' : `${tokens.length} tokens`,
       ...(rate === null ? [] : [`${rate.toFixed(rate < 10 ? 1 : 0)} tokens/s`]),
       ...(state === 'ended' && message ? [message] : state === 'waiting' ? ['waiting'] : []),
     ];
     const isText = this.session.shown?.tokenizer;
     return html`<section class="side" id=${`generated-${side}`}>
-      <h3>${TITLES[side]} <small class="muted" role="status">${generation ? parts.join(', ') : 'not yet'}</small></h3>
+      <h3>${TITLES[side]} <small class="muted" role="status" aria-busy=${state === 'running'}>${generation ? parts.join(', ') : 'not yet'}</small></h3>
       ${state === 'failed' ? html`<p class="problem">${message}</p>` : nothing}
       <p class="text"><span class="muted">${this.state.prompt}</span>${tokens.map(
         (token) => html`<span class="added" title=${`${this.nameOf(token)} ${formatProbability(token.probability)}`}

@@ -174,7 +174,7 @@ class PatchingView extends View {
       <button type="button" id="patch-cancel" ?disabled=${!isPending} @click=${() => job.work.abort()}>Cancel</button>
       <button type="button" id="patch-again" ?disabled=${result.state !== 'failed'} @click=${this.again}>Run</button>
       <progress aria-label="Patches that are done" max="1" .value=${total > 0 ? done / total : isPending ? 0 : 1}></progress>
-      <span id="patch-status" role="status">${text}</span>
+      <span id="patch-status" role="status" aria-busy=${isPending}>${text}</span>
     </div>`;
   }
 
