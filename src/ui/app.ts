@@ -72,7 +72,7 @@ export class App extends View {
       const shown = phases.get(phase);
       const share = shown && shown.total > 0 ? shown.loaded / shown.total : 0;
       return html`<div><dt>${phase}</dt><dd>${shown ? progressText(phase, shown) : '–'}</dd>
-        <progress .value=${share} aria-label=${phase}></progress></div>`;
+        <dd><progress .value=${share} aria-label=${phase}></progress></dd></div>`;
     };
     return html`
       <div class="progress">

@@ -1,6 +1,7 @@
 // The page in real Chrome, feature by feature: each file beside this one registers the tests of one part, and all share one tab, because
 // loading and compiling take most of the time.
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { accessibilityTests } from './accessibility.ts';
 import { attributionTests } from './attribution.ts';
 import { changeTests } from './changes.ts';
 import { contentPolicyTests } from './content_policy.ts';
@@ -30,6 +31,7 @@ afterAll(async () => {
 
 describe('next tokens', () => predictionTests(driver));
 describe('content security policy', () => contentPolicyTests(driver));
+describe('accessibility', () => accessibilityTests(driver));
 describe('changes', () => changeTests(driver));
 describe('patching', () => patchingTests(driver));
 describe('generate', () => generateTests(driver));

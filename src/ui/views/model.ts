@@ -222,7 +222,7 @@ class ModelView extends View {
     ];
     return html`<button type="button" class=${classMap(classes)} data-name=${name}
       tabindex=${name === this.reachable ? 0 : -1} aria-current=${name === this.state.hook ? 'true' : 'false'}
-      aria-label=${words.filter(Boolean).join(', ')} style=${styleMap({ '--share': String(this.shareOf(shown)) })}
+      aria-description=${words.filter(Boolean).join(', ')} style=${styleMap({ '--share': String(this.shareOf(shown)) })}
       @click=${() => this.select(name)}
       ><span class="place-name">${shortName}</span>${
         statistics ? html`<span class="place-numbers">${numbersOf(statistics)}</span>` : nothing
