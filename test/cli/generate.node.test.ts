@@ -1,7 +1,7 @@
 // `hyaline generate`, run as a user runs it. That its tokens are the right ones is for test/hooks/generate.gpu.test.ts.
 import { expect, test } from 'vitest';
 import type { GenerateReport } from '../../src/cli/generate.ts';
-import { complaint, hyaline } from './spawn.ts';
+import { complaint, FAST, hyaline } from './spawn.ts';
 
 const ZOO = 'models/circuit-zoo';
 
@@ -20,7 +20,7 @@ test('--json holds every token with its text and probability, drawn as asked, an
   const drawing = ['--temperature', '2', '--top-k', '5', '--top-p', '0.99', '--min-p', '0.001', '--seed', '3'];
   const edits = ['--zero', 'blocks.2.attn.hook_z:head=0', '--scale', 'blocks.*.hook_mlp_out=0.5:pos=8..'];
   const args = ['generate', ZOO, '--tokens', '0,407,440', '--max-new-tokens', '6', '--repetition-penalty', '1.5'];
-  const finished = await hyaline([...args, ...drawing, ...edits, '--json']);
+  const finished = await hyaline([...args, ...drawing, ...edits, '--json', ...FAST]);
   expect(finished.code).toBe(0);
   const report: GenerateReport = JSON.parse(finished.stdout);
   expect(report).toMatchObject({
@@ -34,7 +34,7 @@ test('--json holds every token with its text and probability, drawn as asked, an
 });
 
 test('options out of range are named; a text or one row of tokens is wanted', async () => {
-  const finished = await hyaline(['generate', ZOO, 'One day', '--top-p', '2', '--temperature', '-1']);
+  const finished = await hyaline(['generate', ZOO, 'One day', '--top-p', '2', '--temperature', '-1', ...FAST]);
   expect(complaint(finished)).toBe(
     'hyaline: generate: options out of range: temperature -1 (0 or more), topP 2 (above 0, at most 1).',
   );
@@ -48,9 +48,12 @@ test('options out of range are named; a text or one row of tokens is wanted', as
 });
 
 test.runIf(process.platform !== 'win32')('Ctrl-C ends a text that is being written, with exit code 130', async () => {
-  const finished = await hyaline(['generate', ZOO, 'One day', '--max-new-tokens', '200', '--temperature', '1'], {
-    interruptAtOutput: true,
-  });
+  const finished = await hyaline(
+    ['generate', ZOO, 'One day', '--max-new-tokens', '200', '--temperature', '1', ...FAST],
+    {
+      interruptAtOutput: true,
+    },
+  );
   expect([finished.code, complaint(finished)]).toEqual([130, 'hyaline: interrupted']);
   expect(finished.stdout).toMatch(/^.+\n$/);
 });

@@ -1,7 +1,7 @@
 // `hyaline numerics`, run as a user runs it. That its figures are the right ones is for test/numerics.
 import { expect, test } from 'vitest';
 import type { NumericsCommandReport } from '../../src/cli/numerics.ts';
-import { complaint, hyaline } from './spawn.ts';
+import { complaint, FAST, hyaline } from './spawn.ts';
 
 const ZOO = 'models/circuit-zoo';
 const ADDITION = 'models/modular-addition';
@@ -53,7 +53,15 @@ test('--json holds the report and nothing else', async () => {
 });
 
 test('--map prints values by layer', async () => {
-  const { code, stdout } = await hyaline(['numerics', ADDITION, '--tokens', '5,7,113', '--map', 'relativeRms']);
+  const { code, stdout } = await hyaline([
+    'numerics',
+    ADDITION,
+    '--tokens',
+    '5,7,113',
+    '--map',
+    'relativeRms',
+    ...FAST,
+  ]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^relativeRms +block 0\nhook_resid_pre +\d\.\de-8\nattn\.hook_q /m);
   expect(stdout).toMatch(/^logits +\d\.\de-\d+$/m);
@@ -61,7 +69,7 @@ test('--map prints values by layer', async () => {
 });
 
 test("--weights q8: the truth has the checkpoint's numbers, and a column what the smaller ones do", async () => {
-  const { code, stdout } = await hyaline(['numerics', ADDITION, '--tokens', '5,7,113', '--weights', 'q8']);
+  const { code, stdout } = await hyaline(['numerics', ADDITION, '--tokens', '5,7,113', '--weights', 'q8', ...FAST]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^weights {2}q8$/m);
   expect(stdout).toMatch(/^value +error +of weights +median ULP +/m);
@@ -81,7 +89,15 @@ test('wrong usage and unknown names are one line', async () => {
   expect(figure.stderr).toMatch(
     /^hyaline: option '--map <figure>' argument 'size' is invalid\. Allowed choices are rel/,
   );
-  const hook = await hyaline(['numerics', ADDITION, '--tokens', '1,2,113', '--hooks', 'blocks.0.attn.hook_patern']);
+  const hook = await hyaline([
+    'numerics',
+    ADDITION,
+    '--tokens',
+    '1,2,113',
+    '--hooks',
+    'blocks.0.attn.hook_patern',
+    ...FAST,
+  ]);
   expect(hook).toMatchObject({ code: 1, stdout: '' });
   expect(complaint(hook)).toBe(
     'hyaline: hooks: no value "blocks.0.attn.hook_patern". This model has block 0; did you mean "blocks.0.attn.hook_pattern"?',

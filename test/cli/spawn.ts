@@ -17,6 +17,9 @@ interface SpawnOptions {
   readonly interruptAtOutput?: boolean;
 }
 
+/** Where nothing depends on the last bits: reproducible numerics ask the adapter first what it does to numbers, a second of compiling. */
+export const FAST = ['--numerics', 'fast'] as const;
+
 /** `hyaline …args`, run to its end in the repository's root. */
 export function hyaline(
   args: readonly string[],

@@ -10,7 +10,7 @@ import type { TraceReport } from '../../src/cli/trace.ts';
 import { adapterFingerprint } from '../../src/engine/fingerprint.ts';
 import { testDevice } from '../device.ts';
 import { readJsonFixture } from '../fixtures.ts';
-import { complaint, hyaline } from './spawn.ts';
+import { complaint, FAST, hyaline } from './spawn.ts';
 
 const ZOO = 'models/circuit-zoo';
 const PROMPT = 'When Mary and John went to the store, John gave a drink to';
@@ -111,7 +111,7 @@ test('--json holds the golden prediction and nothing else, and --out every value
 
 test('the tables say the adapter, the tokens, the prediction and the captured values', async () => {
   const { code, stdout } = await hyaline([
-    ...['trace', ZOO, PROMPT, '--hooks', 'blocks.0.attn.hook_attn_scores', '--hooks', 'hook_embed'],
+    ...['trace', ZOO, PROMPT, '--hooks', 'blocks.0.attn.hook_attn_scores', '--hooks', 'hook_embed', ...FAST],
   ]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^adapter {2}.+: (hardware|software fallback, runs on the CPU)$/m);
@@ -124,7 +124,13 @@ test('the tables say the adapter, the tokens, the prediction and the captured va
 });
 
 test('--tokens runs rows of ids on a model without a tokenizer', async () => {
-  const { code, stdout } = await hyaline(['trace', 'models/modular-addition', '--tokens', '5,7,113; 112,112,113']);
+  const { code, stdout } = await hyaline([
+    'trace',
+    'models/modular-addition',
+    '--tokens',
+    '5,7,113; 112,112,113',
+    ...FAST,
+  ]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^row 0, 3 tokens: 5 7 113\nnext {2}probability +logit\n +12 +1\.000000/m); // 5 + 7
   expect(stdout).toMatch(/^row 1, 3 tokens: 112 112 113\nnext {2}probability +logit\n +111 +1\.000000/m); // 224 − 113
@@ -132,7 +138,7 @@ test('--tokens runs rows of ids on a model without a tokenizer', async () => {
 
 test('--digest hashes the bytes that --out writes; without --hooks it covers every value', async () => {
   const out = join(folder, 'digest.safetensors');
-  const run = ['trace', 'models/modular-addition', '--tokens', '5,7,113', '--digest'];
+  const run = ['trace', 'models/modular-addition', '--tokens', '5,7,113', '--digest', ...FAST];
   const { code, stdout } = await hyaline([...run, '--hooks', '*', '--json', '--out', out]);
   expect(code).toBe(0);
   const { digest, values }: TraceReport = JSON.parse(stdout);
@@ -192,7 +198,7 @@ test('edits apply in the order of the command line, and values can come from a f
     }
   }
 
-  const other = await hyaline(['trace', ZOO, 'The capital of', '--patch-from', `${out}:${z}:pos=1`]);
+  const other = await hyaline(['trace', ZOO, 'The capital of', '--patch-from', `${out}:${z}:pos=1`, ...FAST]);
   expect(complaint(other)).toBe(
     `hyaline: patch-from: ${out}: ${z} is [1, 15, 4, 32]; expected [1, 4, 4, 32], the value (batch, pos, head_index, d_head), or [1, 1, 4, 32], what is selected of it.`,
   );
@@ -218,7 +224,7 @@ test('what cannot be patched from is said before the model is loaded', async () 
 
 test('an unknown hook is one line with the nearest name, and leaves no file', async () => {
   const out = join(folder, 'never.safetensors');
-  const finished = await hyaline(['trace', ZOO, PROMPT, '--hooks', 'blocks.2.attn.hook_patern', '--out', out]);
+  const finished = await hyaline(['trace', ZOO, PROMPT, '--hooks', 'blocks.2.attn.hook_patern', '--out', out, ...FAST]);
   expect(complaint(finished)).toBe(
     'hyaline: hooks: no value "blocks.2.attn.hook_patern". This model has blocks 0–3; did you mean "blocks.2.attn.hook_pattern"?',
   );
@@ -227,7 +233,7 @@ test('an unknown hook is one line with the nearest name, and leaves no file', as
 });
 
 test('text for a model without a tokenizer is refused, with what to give instead', async () => {
-  const finished = await hyaline(['trace', 'models/modular-addition', '5 + 7']);
+  const finished = await hyaline(['trace', 'models/modular-addition', '5 + 7', ...FAST]);
   expect(complaint(finished)).toBe(
     'hyaline: tokens: models/modular-addition has no tokenizer.json, so it cannot read text. Give token ids: --tokens 1,2,3 (0–113).',
   );
