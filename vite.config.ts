@@ -46,7 +46,8 @@ function sharedWorkers(): Plugin {
     transform(code, id) {
       if (!id.startsWith(join(root, 'src', 'ui')) || code.search(WORKER) < 0) return null;
       const entry = (path: string) => this.emitFile({ type: 'chunk', id: resolve(dirname(id), path) });
-      return { code: code.replace(WORKER, (_, path) => `import.meta.ROLLUP_FILE_URL_${entry(path)}`), map: null }; // within a line
+      const shared = (_: string, path: string) => `new URL(import.meta.ROLLUP_FILE_URL_${entry(path)})`;
+      return { code: code.replace(WORKER, shared), map: null }; // lines stay
     },
   };
 }

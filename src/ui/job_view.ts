@@ -1,6 +1,7 @@
 // A view with jobs: follows them, and shows the button that starts one, its progress, the button that stops it, and what went wrong.
 import { html, type TemplateResult } from 'lit';
 import { type Job, Jobs, type Work } from './jobs.ts';
+import type { PageRun } from './page_run.ts';
 import { View } from './view.ts';
 
 export interface ShownJob<T> {
@@ -30,6 +31,11 @@ export abstract class JobView extends View {
 
   protected get jobs(): Jobs {
     return Jobs.of(this.session);
+  }
+
+  /** Takes a job's result out of a recording, where it holds it: nobody has to ask for that. */
+  protected takeRecorded<T>(run: PageRun | null, key: string, work: (run: PageRun) => Work<T>): void {
+    if (run && !this.session.model && run.offers(key) && !this.jobs.get(run, key)) this.jobs.start(run, key, work(run));
   }
 
   /** Start, progress and stop of a job; both are of one height. */

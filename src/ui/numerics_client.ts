@@ -1,10 +1,12 @@
 // The page's side of the numerics worker: starts it when there is something to do, and ends it (with the GPU memory that it holds) when
-// the page has another model, or nobody looks at the view any more.
+// the page has another model, or nobody has looked at the view for a while.
 import type { Model } from '../index.ts';
 import type { Work } from './jobs.ts';
 import type { NumericsResults, NumericsTask, Reply, Request } from './numerics_tasks.ts';
 import { createOwnWorker } from './own_worker.ts';
 import type { Session } from './session.ts';
+
+const REST_MS = 60_000;
 
 interface Pending {
   readonly settle: (reply: Reply) => void;
@@ -21,6 +23,7 @@ export class NumericsClient {
   private readonly pending = new Map<number, Pending>();
   private lastId = 0;
   private viewers = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   private constructor(session: Session) {
     this.session = session;
@@ -59,6 +62,7 @@ export class NumericsClient {
           else resolve(reply.result as NumericsResults[Kind]);
         };
         this.pending.set(id, { settle, fail: reject });
+        clearTimeout(this.timer);
         signal.addEventListener('abort', () => {
           reject(signal.reason);
           send({ kind: 'stop', id }); // the worker says when it has
@@ -83,8 +87,11 @@ export class NumericsClient {
     return worker;
   }
 
+  /** Whoever comes back within a minute finds the model loaded. */
   private rest(): void {
-    if (this.viewers === 0 && this.pending.size === 0) this.end('Nobody looks.');
+    clearTimeout(this.timer);
+    if (this.viewers > 0 || this.pending.size > 0) return;
+    this.timer = setTimeout(() => this.end('Nobody looks.'), REST_MS);
   }
 
   private end(why: string): void {

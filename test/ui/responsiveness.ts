@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { VIEWS } from '../../src/ui/state.ts';
 import type { PageDriver } from './page_driver.ts';
 
-const LONGEST_TASK_MS = 50;
+export const LONGEST_TASK_MS = 50;
 const INTERACTIONS = 100;
 /**
  * Buffers through which numbers come to the CPU rest in a pool, by size: one more of a size where two reads happened to overlap.
@@ -24,7 +24,7 @@ interface TraceEvent {
 }
 
 /** CPU milliseconds of the tasks of the page's main thread while `act` runs, longest first. */
-async function tasksOf({ page }: PageDriver, act: () => Promise<void>): Promise<number[]> {
+export async function tasksOf({ page }: PageDriver, act: () => Promise<void>): Promise<number[]> {
   await page.tracing.start({ categories: ['toplevel', '__metadata'] });
   await act();
   const trace = await page.tracing.stop();

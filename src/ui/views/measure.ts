@@ -33,7 +33,7 @@ class MeasureView extends JobView {
     };
     return html`<section aria-label="Benchmark"><h2>How fast it is here
         <small>Runs of ${this.state.model} in turns, then each of its operations alone. Leave the page alone while it measures.</small></h2>
-      ${isFallback ? html`<p class="verdict">This adapter is software: what is measured here is the processor, not a GPU.</p>` : nothing}
+      ${isFallback ? html`<p id="software">This adapter is software: what is measured here is the processor, not a GPU.</p>` : nothing}
       <div class="row">
         <label>How long <select id="measure-mode" @change=${choose}>
           <option value="quick" .selected=${mode === 'quick'}>quick: seconds</option>

@@ -110,9 +110,9 @@ function sentence(values: ValueDigests['values'], recorded: Recorded, why: keyof
   const differing = values.filter(({ name, sha256 }) => recorded.values[name] !== sha256);
   const missing = Object.keys(recorded.values).filter((name) => !values.some((value) => value.name === name));
   if (differing.length === 0 && missing.length === 0) {
-    return html`<p class="verdict" data-verdict="same">✓ All ${expected} values have the recorded bits.</p>`;
+    return html`<p class="digest-verdict" data-verdict="same">✓ All ${expected} values have the recorded bits.</p>`;
   }
-  return html`<p class="verdict" data-verdict="other">✗ ${differing.length + missing.length} of ${expected} values have other bits than the
+  return html`<p class="digest-verdict" data-verdict="other">✗ ${differing.length + missing.length} of ${expected} values have other bits than the
     recorded ones, from ${differing[0]?.name ?? missing[0]} on. ${REASONS[why]}</p>`;
 }
 

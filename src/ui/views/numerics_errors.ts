@@ -79,18 +79,21 @@ const CHOICES: Readonly<Record<NumericsFigure | 'parts', Choice>> = {
 };
 
 class NumericsErrors extends JobView {
+  override willUpdate(): void {
+    this.takeRecorded(this.session.runs.before, KEY, (run) => this.work(run));
+  }
+
   override render() {
     const run = this.session.runs.before;
     if (!run) return nothing;
     const job = this.jobs.get<NumericsReport>(run, KEY);
-    if (!this.session.model && !job && run.offers(KEY)) this.start(run); // recorded
     return html`<section aria-label="Errors against float64">
       <h2>Errors against float64 <small>${this.introduction()}</small></h2>
       ${this.controls({
         of: run,
         key: KEY,
         label: 'Compare with float64',
-        isDisabled: !this.session.model && !run.offers(KEY),
+        isDisabled: !this.session.model,
         work: this.work(run),
       })}
       <div aria-live="polite">${job?.state === 'done' ? this.report(job.value) : nothing}</div>
@@ -106,10 +109,6 @@ class NumericsErrors extends JobView {
     const client = NumericsClient.of(this.session);
     const task = client.work({ kind: 'report', tokens: run.ids, numerics: run.numerics });
     return (...[say, signal]: Parameters<typeof task>) => run.analysis(KEY, () => task(say, signal));
-  }
-
-  private start(run: PageRun): void {
-    this.jobs.start(run, KEY, this.work(run));
   }
 
   private report(report: NumericsReport): TemplateResult {
@@ -135,7 +134,7 @@ class NumericsErrors extends JobView {
         ${legend(scale, short)}
         <span class="muted">${choice.meaning}</span>
       </div>
-      <div class="beside">
+      <div class=${choice.parts ? nothing : 'beside'}>
         ${valueMap(values, {
           label: `Map of values by block: ${choice.title}`,
           parts: choice.parts,

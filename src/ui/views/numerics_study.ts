@@ -27,6 +27,10 @@ const MEANINGS: Readonly<Record<NumberFormat | '', string>> = {
 const STEPS = ['', ...FORMATS] as const;
 
 class NumericsStudy extends JobView {
+  override willUpdate(): void {
+    this.takeRecorded(this.session.runs.before, this.key, (run) => this.work(run));
+  }
+
   override render() {
     const run = this.session.runs.before;
     const { model } = this.session;
@@ -146,11 +150,14 @@ class NumericsStudy extends JobView {
     const [{ study: first }] = done;
     const { token, want } = first.cases[0].prediction.tokens[0];
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Studies"><table id="studies">
-      <thead><tr><th scope="col">rounded</th><th scope="col" class="number">mean KL, nats</th><th scope="col" class="number">largest KL</th>
-        <th scope="col" class="number">first tokens kept</th><th scope="col" class="number">P(${this.tokenText(token)}), ${formatProbability(want)} in float64</th>
-        <th scope="col">first value with an error of 1 %</th></tr></thead>
-      <tbody>${row(first.cases[0], first, null)}${done.map(({ choice, study }) => row(study.cases[1], study, choice))}</tbody>
-    </table></div>`;
+      <thead><tr><th scope="col">rounded</th><th scope="col" class="number">mean KL, nats</th><th scope="col" class="number">largest</th>
+        <th scope="col" class="number">first tokens</th><th scope="col" class="number">P(${this.tokenText(token)})</th>
+        <th scope="col">first error of 1 %</th></tr></thead>
+      <tbody>
+        <tr><td>float64</td><td class="number">0</td><td class="number">0</td><td class="number">all</td>
+          <td class="number">${formatProbability(want)}</td><td class="name">–</td></tr>
+        ${row(first.cases[0], first, null)}${done.map(({ choice, study }) => row(study.cases[1], study, choice))}
+      </tbody></table></div>`;
   }
 
   private tokenText(id: number): string {
