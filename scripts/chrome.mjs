@@ -94,3 +94,9 @@ function isProgram(path) {
     return false;
   }
 }
+
+/** Hands HYALINE_TILINGS on to a page of Puppeteer's before it opens anything: there it is an item of localStorage. */
+export async function handOnTilings(page, env = process.env) {
+  const set = (tilings) => localStorage.setItem('HYALINE_TILINGS', tilings);
+  if (env.HYALINE_TILINGS) await page.evaluateOnNewDocument(set, env.HYALINE_TILINGS);
+}

@@ -5,7 +5,7 @@
 import { parseArgs, stripVTControlCharacters, styleText } from 'node:util';
 import { launch } from 'puppeteer';
 import { createLogger, createServer } from 'vite';
-import { chromeFlags, findChrome } from './chrome.mjs';
+import { chromeFlags, findChrome, handOnTilings } from './chrome.mjs';
 import { formatReport } from './report.mjs';
 import { root } from './run.mjs';
 
@@ -70,6 +70,7 @@ async function readReport(browser, url, problems) {
       if (message.type() === 'error') add(`console: ${message.text()} (${message.location().url ?? 'page'})`);
     });
   });
+  await handOnTilings(page);
   await page.goto(url);
   const ended = () => ['ready', 'failed'].includes(document.documentElement.dataset.state);
   // A page that could not even start never ends; one that did explains a problem better than its console.

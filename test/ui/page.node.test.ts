@@ -14,7 +14,7 @@ import { numericsTests } from './numerics.ts';
 import { openPage, type PageDriver } from './page_driver.ts';
 import { patchingTests } from './patching.ts';
 import { predictionTests } from './predictions.ts';
-import { responsivenessTests } from './responsiveness.ts';
+import { countShifts, responsivenessTests } from './responsiveness.ts';
 import { tourTests } from './tour.ts';
 
 let page: PageDriver;
@@ -23,7 +23,10 @@ const driver = () => page;
 beforeAll(async () => {
   page = await openPage({
     root: inject('repositoryRoot'),
-    prepare: async (tab) => void (await tab.evaluateOnNewDocument(countOnGpu)),
+    prepare: async (tab) => {
+      await tab.evaluateOnNewDocument(countOnGpu);
+      await tab.evaluateOnNewDocument(countShifts);
+    },
   });
 });
 

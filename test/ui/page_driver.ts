@@ -6,16 +6,19 @@ import { join } from 'node:path';
 import { type Browser, launch, type Page } from 'puppeteer';
 import { type PreviewServer, preview } from 'vite';
 import { buildPage as buildPageTo } from '../../scripts/build_page.mjs';
-import { chromeFlags, findChrome } from '../../scripts/chrome.mjs';
+import { chromeFlags, findChrome, handOnTilings } from '../../scripts/chrome.mjs';
 import { linkOf } from '../../src/ui/link.ts';
 import type {} from '../../src/ui/main.ts'; // the global `hyaline`
 import { type PageState, startOf } from '../../src/ui/state.ts';
+import type {} from './responsiveness.ts'; // the global `layoutShift`
 
 export interface PageDriver {
   readonly browser: Browser;
   readonly page: Page;
   /** Where the page is. */
   readonly url: string;
+  /** Chrome's cumulative layout shift until the first run was shown, where `countShifts` counts it. */
+  readonly shiftWhileLoading: number | undefined;
   /** What the console and the network said that they should not. Tests that provoke something take it out. */
   readonly problems: string[];
   /** Goes to a state by its link, in the same tab: no new load where the model stays. Waits until work has ended. */
@@ -79,11 +82,16 @@ export async function openPage({ root, flags = [], prepare, state = {}, built }:
   const settled = async () => {
     await page.waitForFunction(() => ['ready', 'failed'].includes(document.documentElement.dataset.state ?? ''));
   };
+  await handOnTilings(page);
   await prepare?.(page);
   await page.goto(url + linkOf({ ...startOf(state.model ?? 'circuit-zoo'), ...state }));
   await settled();
+  const shiftWhileLoading = await page.evaluate(() =>
+    new Promise(requestAnimationFrame).then(() => globalThis.layoutShift),
+  );
   return {
     browser,
+    shiftWhileLoading,
     page,
     url,
     problems,

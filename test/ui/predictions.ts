@@ -21,4 +21,22 @@ export function predictionTests(driver: () => PageDriver): void {
     expect(await page.evaluate(() => location.hash)).toBe('#prompt=The+capital+of+France+is');
     await show({});
   });
+
+  test('a prompt that is too long is explained, and the one before stays', async () => {
+    const { page, show } = driver();
+    await show({ prompt: 'The capital of France is' });
+    await show({ prompt: 'drink '.repeat(300) });
+    expect(await page.$eval('#problem', (problem) => problem.textContent)).toMatch(
+      /^tokens: \d+ tokens are longer than this model's context of 256/,
+    );
+    expect(await page.$eval('#next tbody td', (cell) => cell.textContent)).toBe('" Paris"');
+  });
+
+  test('what looks like HTML stays text', async () => {
+    const { page, show } = driver();
+    await show({ prompt: '<img src=x onerror="document.title = 1"><b>', view: 'model' });
+    expect(await page.$('img, b')).toBe(null);
+    expect(await page.title()).toMatch(/^Hyaline/);
+    await show({});
+  });
 }

@@ -4,6 +4,8 @@ import { VIEWS } from '../../src/ui/state.ts';
 import type { PageDriver } from './page_driver.ts';
 
 export const LONGEST_TASK_MS = 50;
+/** What web.dev calls good is 0.1. */
+const LARGEST_SHIFT = 0.02;
 const INTERACTIONS = 100;
 /**
  * Buffers through which numbers come to the CPU rest in a pool, by size: one more of a size where two reads happened to overlap.
@@ -40,7 +42,24 @@ export async function tasksOf({ page }: PageDriver, act: () => Promise<void>): P
     .sort((a, b) => b - a);
 }
 
+/** Adds up Chrome's layout shifts from now on, in `layoutShift`. Runs in the page. */
+export function countShifts(): void {
+  globalThis.layoutShift = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) layoutShift += (entry as PerformanceEntry & { value: number }).value;
+  }).observe({ type: 'layout-shift', buffered: true });
+}
+
+declare global {
+  var layoutShift: number;
+}
+
 export function responsivenessTests(driver: () => PageDriver): void {
+  test('the page does not jump while it loads', async () => {
+    const { shiftWhileLoading } = driver();
+    expect(shiftWhileLoading).toBeLessThan(LARGEST_SHIFT);
+  });
+
   test(`a run of 64 tokens keeps the main thread for at most ${LONGEST_TASK_MS} ms at a time`, async () => {
     const { page, show } = driver();
     const prompt = 'The capital of France is Paris. '.repeat(9).trim();
