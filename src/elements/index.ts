@@ -3,6 +3,7 @@
 export { type AttentionSelection, HyalineAttention } from './attention.ts';
 export { COLOURS, type ColourMap, colourAt, colourTable } from './colours.ts';
 export { HyalineElement, THEME } from './element.ts';
+export { shortestDecimal } from './float32_text.ts';
 export { GpuPainter, type GpuPainterOptions, type GpuPicture } from './gpu_painter.ts';
 export type { HeadScore } from './head_scores.ts';
 export { type DeviceOwner, HyalineHeatmap, type ShownView } from './heatmap.ts';

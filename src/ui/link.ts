@@ -118,6 +118,7 @@ const CHECKS: Readonly<Record<keyof PageState, Check>> = {
   rows: isText,
   columns: isText,
   index: isRecordOf(isCount),
+  compared: isText,
   layer: isCount,
   head: isCount,
   answer: isNullOr(isCount),

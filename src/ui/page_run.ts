@@ -35,6 +35,8 @@ export interface PageRun {
     has(name: string): boolean;
     get(name: string): ShownValue;
   };
+  /** A value that the run did not keep, by one more pass over the same tokens; freed with the run. Absent in a recording. */
+  capture?(name: string): Promise<ShownValue>;
   /** Computed once, then kept. */
   statistics(name: string): Promise<Statistics>;
   /**
@@ -63,16 +65,20 @@ export class LiveRun implements PageRun {
   readonly elapsedMs: number;
   readonly cache: ActivationCache;
   private readonly model: Model;
+  private readonly hooks: readonly HookEntry[];
   private readonly kept = new Map<string, Promise<unknown>>();
+  private readonly captured = new Map<string, Promise<ActivationCache>>();
   /** The statistics that were asked for last: one value after the other, so that the page stays responsive. */
   private turn: Promise<unknown> = Promise.resolve();
   private isGone = false;
 
   private constructor(
     model: Model,
+    hooks: readonly HookEntry[],
     run: Pick<LiveRun, 'ids' | 'numerics' | 'logits' | 'warnings' | 'elapsedMs' | 'cache'>,
   ) {
     this.model = model;
+    this.hooks = hooks;
     this.ids = run.ids;
     this.tokens = run.ids.map((id) => model.tokenizer?.tokenText(id) ?? String(id));
     this.numerics = run.numerics;
@@ -87,7 +93,22 @@ export class LiveRun implements PageRun {
     const ids = idsOf(model, prompt);
     const start = performance.now();
     const { logits, warnings, cache } = await model.runWithCache(ids, { hooks, numerics, signal });
-    return new LiveRun(model, { ids, numerics, logits, warnings, cache, elapsedMs: performance.now() - start });
+    return new LiveRun(model, hooks, { ids, numerics, logits, warnings, cache, elapsedMs: performance.now() - start });
+  }
+
+  async capture(name: string): Promise<ShownValue> {
+    const captured = this.captured.get(name) ?? this.runOnceMore(name);
+    this.captured.set(name, captured);
+    captured.catch(() => this.captured.delete(name)); // it may work the next time
+    return (await captured).get(name);
+  }
+
+  private async runOnceMore(name: string): Promise<ActivationCache> {
+    const { model, numerics, hooks } = this;
+    const { cache } = await model.run([[...this.ids]], { capture: name, logits: 'none', numerics, hooks });
+    if (!this.isGone) return cache;
+    cache.destroy();
+    throw new Error('This run has been replaced.');
   }
 
   statistics(name: string): Promise<Statistics> {
@@ -123,6 +144,12 @@ export class LiveRun implements PageRun {
   destroy(): void {
     this.isGone = true;
     this.cache.destroy();
+    for (const captured of this.captured.values()) {
+      captured.then(
+        (cache) => cache.destroy(),
+        () => {}, // whoever asked hears of it
+      );
+    }
   }
 }
 

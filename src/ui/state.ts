@@ -16,6 +16,9 @@ export const VIEWS = [
 ] as const;
 export type ViewName = (typeof VIEWS)[number];
 
+/** The run before the changes, where there are any; nothing; the second prompt's run; the value's own vector at the selected position. */
+export const COMPARED = ['', 'none', 'second', 'token'] as const;
+
 export const EMBEDDED_MODELS = ['circuit-zoo', 'modular-addition'] as const;
 
 /** Prompts that the embedded models begin with. */
@@ -92,6 +95,8 @@ export interface PageState {
   readonly rows: string;
   readonly columns: string;
   readonly index: Readonly<Record<string, number>>;
+  /** What the selected value is held against: another value's name, or one of `COMPARED`. */
+  readonly compared: string;
   /** The selected head. */
   readonly layer: number;
   readonly head: number;
@@ -126,6 +131,7 @@ export const DEFAULT_STATE: PageState = {
   rows: '',
   columns: '',
   index: {},
+  compared: '',
   layer: 0,
   head: 0,
   answer: null,

@@ -49,6 +49,7 @@ const ARBITRARIES: { [Key in keyof PageState]: fc.Arbitrary<PageState[Key]> } = 
   rows: text,
   columns: text,
   index: record(count),
+  compared: text,
   layer: count,
   head: count,
   answer: fc.option(count),

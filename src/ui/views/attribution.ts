@@ -1,7 +1,7 @@
 // Direct logit attribution: what each component of the residual stream says for a token, at the selected position as bars and at all of
 // them as a heatmap; and that everything adds up to the logit.
 import { html, nothing, type PropertyValues, type TemplateResult } from 'lit';
-import { type Colouring, type PointedNumber, quoteToken, type ShownValue, shownTensor } from '../../elements/index.ts';
+import { type Colouring, type PointedNumber, quoteToken } from '../../elements/index.ts';
 import {
   type AskedTokens,
   type Attribution,
@@ -15,6 +15,7 @@ import {
 } from '../attribution.ts';
 import { distributionAt, positionIn } from '../distribution.ts';
 import type { PageRun } from '../page_run.ts';
+import { tensorOf } from '../shown_values.ts';
 import { nameOfToken, tokenInput } from '../token_input.ts';
 import { type Later, View } from '../view.ts';
 
@@ -36,7 +37,6 @@ class AttributionView extends View {
   private chart: Chart | null = null;
   private drawn = '';
   private colours: Colouring = { map: 'diverging', low: 0, high: 0 };
-  private readonly heatmaps = new WeakMap<Attribution, ShownValue>();
 
   constructor() {
     super();
@@ -137,12 +137,10 @@ class AttributionView extends View {
       : attribution === earlier
         ? 'before the changes'
         : 'after the changes';
-    let value = this.heatmaps.get(attribution);
-    if (!value) {
+    const value = tensorOf(attribution, () => {
       const shape = [labels.length, positions];
-      value = shownTensor({ name: 'attribution', data: Float32Array.from(values), shape, axes: ['component', 'pos'] });
-      this.heatmaps.set(attribution, value);
-    }
+      return { name: 'attribution', data: Float32Array.from(values), shape, axes: ['component', 'pos'] };
+    });
     const largest = [...values, ...(earlier?.values ?? [])].reduce((most, x) => Math.max(most, Math.abs(x) || 0), 0);
     const texts = { component: labels, pos: run.tokens.map(quoteToken) };
     return html`<figure><figcaption class="muted">${caption}</figcaption>

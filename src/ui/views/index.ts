@@ -10,6 +10,9 @@ export interface ViewEntry {
 
 export const VIEW_ENTRIES: Readonly<Partial<Record<ViewName, ViewEntry>>> = {
   model: { title: 'Model', tag: 'view-model', load: () => import('./model.ts') },
+  value: { title: 'Value', tag: 'view-value', load: () => import('./value.ts') },
+  attention: { title: 'Attention', tag: 'view-attention', load: () => import('./attention.ts') },
+  lens: { title: 'Logit lens', tag: 'view-lens', load: () => import('./lens.ts') },
   attribution: { title: 'Attribution', tag: 'view-attribution', load: () => import('./attribution.ts') },
   numerics: { title: 'Numbers', tag: 'view-numerics', load: () => import('./numerics.ts') },
   measure: { title: 'Measure', tag: 'view-measure', load: () => import('./measure.ts') },
