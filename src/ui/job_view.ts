@@ -48,10 +48,7 @@ export abstract class JobView extends View {
     work,
   }: ShownJob<T>): TemplateResult {
     const job: Job<T> | null = this.jobs.get(of, key);
-    const start = () => {
-      this.jobs.forget(of, key);
-      this.jobs.start(of, key, work);
-    };
+    const start = () => this.jobs.restart(of, key, work);
     if (job?.state === 'done' && !isRepeatable) return html``;
     if (job?.state !== 'pending') {
       return html`<div class="job row">

@@ -19,6 +19,8 @@ export type Work<T> = (say: (progress: Progress) => void, signal: AbortSignal) =
 interface Entry {
   job: Job<unknown>;
   readonly controller: AbortController;
+  /** What was there when it was started again. */
+  readonly before: Entry | null;
 }
 
 const jobsOf = new WeakMap<Session, Jobs>();
@@ -46,11 +48,21 @@ export class Jobs extends EventTarget {
 
   /** Starts a job, unless it is under way or done. */
   start<T>(of: object, key: string, work: Work<T>): void {
-    if (['pending', 'done'].includes(this.get(of, key)?.state ?? '')) return;
+    if (this.get(of, key)?.state !== 'done') this.restart(of, key, work);
+  }
+
+  /** Does a job once more, unless it is under way; the result before comes back if it is stopped. */
+  restart<T>(of: object, key: string, work: Work<T>): void {
+    if (this.get(of, key)?.state === 'pending') return;
     const entries = this.entries.get(of) ?? new Map<string, Entry>();
     this.entries.set(of, entries);
     const controller = new AbortController();
-    const entry: Entry = { job: { state: 'pending', progress: { text: 'Starting …', share: null } }, controller };
+    const entry: Entry = {
+      job: { state: 'pending', progress: { text: 'Starting …', share: null } },
+      controller,
+      before: entries.get(key) ?? null,
+    };
+    entries.delete(key); // the last one in their order
     entries.set(key, entry);
     const settle = (job: Job<T>) => {
       if (entries.get(key) !== entry) return; // stopped: its end is of no interest
@@ -66,17 +78,12 @@ export class Jobs extends EventTarget {
 
   /** Ends a job that is under way, for the user at once. */
   stop(of: object, key: string): void {
-    const entry = this.entries.get(of)?.get(key);
-    if (entry?.job.state !== 'pending') return;
-    this.entries.get(of)?.delete(key);
+    const entries = this.entries.get(of);
+    const entry = entries?.get(key);
+    if (!entries || entry?.job.state !== 'pending') return;
+    if (entry.before) entries.set(key, entry.before);
+    else entries.delete(key);
     entry.controller.abort(new DOMException('Stopped.', 'AbortError'));
-    this.announce();
-  }
-
-  /** Forgets a job's result, so that it can be done again. */
-  forget(of: object, key: string): void {
-    this.stop(of, key);
-    this.entries.get(of)?.delete(key);
     this.announce();
   }
 

@@ -17,7 +17,12 @@ const ACCENT = 'var(--hyaline-accent, #14726d)';
 const MUTED = 'var(--hyaline-muted, #5b6167)';
 
 export function drawFigures(result: BenchmarkResult, width: number): Figure[] {
-  return [roofline(result, width), byLength(result, width / 2), byOperation(result, width / 2)];
+  const figures = [roofline(result, width), byLength(result, width / 2), byOperation(result, width / 2)];
+  // Plot names groups of marks, which have no role that could have a name. The figure as a whole has one.
+  for (const { picture } of figures) {
+    for (const group of picture.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
+  }
+  return figures;
 }
 
 function roofline(result: BenchmarkResult, width: number): Figure {

@@ -102,12 +102,12 @@ function findings(result: BenchmarkResult): string[] {
   const [first] = operations;
   const [decode, kept] = [find(DECODE), find(RUN_KEEPING_ALL)];
   return [
-    `A run of ${passTokens} tokens takes ${formatMs(whole)}, which is ${rate(passTokens, whole)} tokens/s; keeping every value on the GPU ` +
-      `takes ${formatMs(kept?.median ?? Number.NaN)}.`,
+    `A run of ${passTokens} tokens takes ${time(whole)}, which is ${rate(passTokens, whole)} tokens/s; keeping every value on the GPU ` +
+      `takes ${time(kept?.median ?? Number.NaN)}.`,
     `Decoding behind ${decode?.tokens} tokens gives ${rate(1, decode?.median ?? Number.NaN)} tokens/s; of each token's ` +
-      `${formatMs(decode?.median ?? Number.NaN)} the round trip from a submission to its end known to the page takes ${formatMs(limits.roundTripMs)} at least.`,
-    `The operations of that run add up to ${formatMs(alone)} when they are timed alone; at the adapter's best they would take ` +
-      `${formatMs(least)} (${percent(least / alone)}). Most time goes to ${first.name}: ${percent(first.share)}.`,
+      `${time(decode?.median ?? Number.NaN)} the round trip from a submission to its end known to the page takes ${time(limits.roundTripMs)} at least.`,
+    `The operations of that run add up to ${time(alone)} when they are timed alone; at the adapter's best they would take ` +
+      `${time(least)} (${percent(least / alone)}). Most time goes to ${first.name}: ${percent(first.share)}.`,
   ];
 }
 
@@ -116,6 +116,8 @@ function leastMs({ flops, bytes }: RatedOperation, { limits }: BenchmarkResult):
   return Math.max(bytes / (1e6 * limits.bandwidth), flops / (1e6 * limits.gigaflops));
 }
 
+/** Three digits, however short. */
+const time = (ms: number) => (ms < 1 ? `${Number((1000 * ms).toPrecision(3))} µs` : formatMs(ms));
 const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
 const rate = (tokens: number, ms: number) => Number(((1000 * tokens) / ms).toPrecision(3)).toLocaleString('en');
 
@@ -127,8 +129,8 @@ function timingTable(timings: readonly Timing[]): TemplateResult {
       <th scope="col" class="number">tokens/s</th></tr></thead>
     <tbody>${timings.map(
       (timing) => html`<tr><td>${timing.name}</td><td class="number">${where(timing)}</td>
-        <td class="number median">${formatMs(timing.median)}</td>
-        <td class="number">${formatMs(timing.lower)} – ${formatMs(timing.upper)}</td>
+        <td class="number median">${time(timing.median)}</td>
+        <td class="number">${time(timing.lower)} – ${time(timing.upper)}</td>
         <td class="number">${timing.name === RUN || timing.name === DECODE || timing.name.startsWith('prompt') ? rate(done(timing), timing.median) : ''}</td></tr>`,
     )}</tbody></table></div>`;
 }
@@ -141,7 +143,7 @@ function operationTable(result: BenchmarkResult): TemplateResult {
       <th scope="col" class="number">GFLOP/s</th><th scope="col" class="number">GB/s</th><th scope="col" class="number">of the limit</th></tr></thead>
     <tbody>${operations.map(
       (operation) => html`<tr><td class="name">${operation.name}</td><td class="number">${operation.count}</td>
-        <td class="number">${formatMs(operation.ms)}</td><td class="number">${percent(operation.share)}</td>
+        <td class="number">${time(operation.ms)}</td><td class="number">${percent(operation.share)}</td>
         <td class="number">${operation.flops > 0 ? operation.rate.toPrecision(3) : '–'}</td>
         <td class="number">${(operation.bytes / (1e6 * operation.ms)).toPrecision(3)}</td>
         <td class="number">${percent(leastMs(operation, result) / operation.ms)}</td></tr>`,
