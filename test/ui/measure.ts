@@ -72,14 +72,16 @@ export function measureTests(driver: () => PageDriver): void {
     expect(svg).toContain('attention z');
   });
 
-  test('a measurement is stopped at once', async () => {
+  test('a measurement is stopped at once, and the one before is there again', async () => {
     const { page, show } = driver();
     await show({ view: 'measure' });
     await page.click('view-measure .start');
     await page.waitForSelector('view-measure .stop');
-    await page.click('view-measure .stop');
-    await page.waitForSelector('view-measure .start');
     expect(await page.$('view-measure .figures')).toBe(null);
+    await page.click('view-measure .stop');
+    await page.waitForSelector('view-measure .figures svg');
+    const shown = await page.$$eval('view-measure .figures svg', (all) => all.length);
+    expect(shown).toBe(3);
     expect(await page.$$eval('view-measure .problem', (all) => all.length)).toBe(0);
     await show({});
   });

@@ -1,6 +1,4 @@
 // The view of the numbers: what it says is what the library says, in the page's words.
-
-import type { Page } from 'puppeteer';
 import { expect, test } from 'vitest';
 import { Model, numericsReport, precisionStudy } from '../../src/index.ts';
 import { createEdit, DEFAULT_STATE } from '../../src/ui/state.ts';
@@ -23,9 +21,6 @@ function cellsOf({ page }: PageDriver, part: string): Promise<(readonly [name: s
     cells.map((cell) => [cell.dataset.value ?? '', cell.textContent ?? ''] as const),
   );
 }
-
-/** Those of this view; others have their own. */
-const numericsWorkers = (page: Page) => page.workers().filter((worker) => worker.url().includes('numerics_worker'));
 
 /** Starts a job of a part of the view, and waits for what it gives; meanwhile the page has nothing long to do. */
 async function finish(driver: PageDriver, part: string, result: string): Promise<void> {
@@ -142,14 +137,15 @@ export function numericsTests(driver: () => PageDriver): void {
     expect(statements).toContainEqual(
       expect.stringMatching(/sums, differences and products are rounded to\s+nearest even/),
     );
-    expect(numericsWorkers(page)).toHaveLength(1);
+    const workers = () => page.workers().filter((worker) => worker.url().includes('numerics_worker'));
+    expect(workers()).toHaveLength(1);
     await page.evaluate(() => {
       const wait = setTimeout;
       globalThis.setTimeout = ((what: () => void, ms: number, ...rest: []) =>
         wait(what, ms === 60_000 ? 0 : ms, ...rest)) as typeof setTimeout;
     });
     await show({ view: 'model' });
-    await expect.poll(() => numericsWorkers(page).length).toBe(0);
+    await expect.poll(() => workers().length).toBe(0);
     model?.destroy();
   });
 }
