@@ -37,6 +37,8 @@ export function barChart({ bars, before, select }: BarChartOptions): Element {
       tickX(lines, { x: 'value', y: 'label', stroke: 'var(--hyaline-ink)', strokeWidth: 2 }),
     ],
   });
+  // Plot names its groups, which have no role that could be named.
+  for (const group of chart.querySelectorAll('g[aria-label]')) group.removeAttribute('aria-label');
   chart.querySelectorAll<SVGElement>('.bar rect').forEach((rect, i) => {
     const bar = finite[i];
     const text = `${bar.label}: ${formatNumber(bar.value)}`;

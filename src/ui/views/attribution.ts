@@ -124,10 +124,10 @@ class AttributionView extends View {
     };
     const { runs } = this.session;
     const cap = this.session.shown?.config.outputLogitsSoftCap === null ? '' : ', before its soft cap';
-    return html`<table class="sums"><thead><tr><th></th><th class="number">components</th>
+    return html`<div class="scroll"><table class="sums"><thead><tr><td></td><th class="number">components</th>
       <th class="number">+ final norm's bias, b_U</th><th class="number">= sum</th>
       <th class="number">the model's logit${cap}</th><th class="number">difference</th></tr></thead>
-      <tbody>${earlier ? row('before', earlier) : nothing}${row(runs.after ? 'after' : '', shown)}</tbody></table>`;
+      <tbody>${earlier ? row('before', earlier) : nothing}${row(runs.after ? 'after' : '', shown)}</tbody></table></div>`;
   }
 
   private heatmap(attribution: Attribution, run: PageRun, earlier: Attribution | null): TemplateResult {

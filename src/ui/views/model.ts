@@ -151,9 +151,9 @@ class ModelView extends View {
     const [low, high] = this.range;
     const { after } = this.session.runs;
     return html`<span class="map-legend">
-      <span class="mark on-demand">computed when asked for</span>
-      ${after ? html`<span class="mark changed">changed</span>` : nothing}
-      ${this.edited.size > 0 ? html`<span class="mark edited">edited</span>` : nothing}
+      <span class="map-mark on-demand">computed when asked for</span>
+      ${after ? html`<span class="map-mark changed">changed</span>` : nothing}
+      ${this.edited.size > 0 ? html`<span class="map-mark edited">edited</span>` : nothing}
       <span>std ${high > 0 ? formatShort(low) : '–'} <span class="map-scale"></span> ${high > 0 ? formatShort(high) : '–'}</span>
     </span>`;
   }

@@ -33,7 +33,7 @@ class PinnedNumbers extends View {
         ${choice(false, 'the same place in the run that is shown')}${choice(true, 'the selected number')}</div>
       <div class="scroll"><table id="pins">
         <thead><tr><th>place</th><th class="number">pinned</th><th class="number">beside it</th>
-          <th class="number">difference</th><th class="number">ULP</th><th></th></tr></thead>
+          <th class="number">difference</th><th class="number">ULP</th><td></td></tr></thead>
         <tbody>${pins.map((pin) => this.row(pin, run))}</tbody>
       </table></div>`;
   }
