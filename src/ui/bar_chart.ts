@@ -1,6 +1,7 @@
 // A chart of signed bars, drawn by Observable Plot; its bars are buttons. Loaded when it is first shown.
-import { axisX, barX, plot, ruleX, tickX } from '@observablehq/plot';
+import { axisX, barX, ruleX, tickX } from '@observablehq/plot';
 import { formatNumber } from '../elements/index.ts';
+import { drawChart } from './chart.ts';
 
 export interface ChartBar {
   readonly label: string;
@@ -22,7 +23,7 @@ export function barChart({ bars, before, select }: BarChartOptions): Element {
   const labels = bars.map(({ label }) => label);
   const finite = bars.filter(({ value }) => Number.isFinite(value));
   const lines = (before ?? []).filter(({ label, value }) => labels.includes(label) && Number.isFinite(value));
-  const chart = plot({
+  const chart = drawChart({
     width: 400,
     height: ROW_PX * bars.length + 44,
     marginLeft: MARGIN_PX,

@@ -1,7 +1,8 @@
 // The plots of a benchmark, as SVG that can be saved: operations under the roofline, time by length, time by operation.
-import { barX, dot, line, link, plot, ruleX, ruleY, text } from '@observablehq/plot';
+import { barX, dot, line, link, ruleX, ruleY, text } from '@observablehq/plot';
 import { formatMs } from '../elements/index.ts';
 import { type BenchmarkResult, passMs, RUN, type Timing } from './benchmark.ts';
+import { drawChart } from './chart.ts';
 import { type RatedOperation, ratedOperations } from './operations.ts';
 
 export interface Figure {
@@ -45,7 +46,7 @@ function roofline(result: BenchmarkResult, width: number): Figure {
       `A run of ${passTokens} tokens. The line is the best that this adapter did: ${limits.bandwidth.toPrecision(3)} GB/s copied, ` +
       `${limits.gigaflops.toPrecision(3)} GFLOP/s of multiply-adds. A disc is one kind of operation, as large as its share of the time; ` +
       'the diamond is the whole run by the wall clock, with everything between operations.',
-    picture: plot({
+    picture: drawChart({
       width,
       height: ROOFLINE_HEIGHT,
       marginLeft: 54,
@@ -95,7 +96,7 @@ function byLength({ timings }: BenchmarkResult, width: number): Figure {
     name: 'time-by-length',
     title: 'Time of a run by length',
     caption: 'Median and quartiles of wall time, from the call to the logits on the CPU.',
-    picture: plot({
+    picture: drawChart({
       width,
       height: 260,
       marginLeft: 54,
@@ -124,7 +125,7 @@ function byOperation(result: BenchmarkResult, width: number): Figure {
     title: 'Time by operation',
     caption:
       'Shares of the sum of all operations, each timed alone and again and again, so that its values are in caches.',
-    picture: plot({
+    picture: drawChart({
       width,
       height: 40 + 20 * operations.length,
       marginLeft: 175,

@@ -42,6 +42,7 @@ export function accessibilityTests(driver: () => PageDriver): void {
   test.each(SHOWN_VIEWS)('the view %s has no serious violation', async (view) => {
     const { page } = driver();
     await showView(driver(), view, STATE);
+    await page.waitForNetworkIdle({ idleTime: 250 }); // charts are loaded when they are first drawn
     await page.waitForFunction(() => !document.querySelector('#view')?.textContent?.includes('computing …'));
     expect(await violationsOf({})).toEqual([]);
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
