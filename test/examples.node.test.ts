@@ -12,6 +12,8 @@ import { chromeFlags, findChrome } from '../scripts/chrome.mjs';
 
 const root = inject('repositoryRoot');
 const BUILT = ['vite-typescript', 'react', 'web-worker', 'notebook'] as const;
+/** For how long a page may load its model and run. */
+const LONGEST_MS = 60_000;
 
 let clone: string;
 let server: PreviewServer;
@@ -19,7 +21,8 @@ let browser: Browser;
 
 beforeAll(async () => {
   clone = mkdtempSync(join(tmpdir(), 'hyaline-examples-'));
-  cpSync(join(root, 'examples'), join(clone, 'examples'), { recursive: true });
+  const isSource = (path: string) => !/[\\/](node_modules|dist)$/.test(path.slice(root.length));
+  cpSync(join(root, 'examples'), join(clone, 'examples'), { recursive: true, filter: isSource });
   mkdirSync(join(clone, 'node_modules'));
   const link = (from: string, to: string) => symlinkSync(join(root, from), join(clone, to), 'junction');
   for (const folder of ['dist', 'models']) link(folder, folder);
@@ -43,14 +46,22 @@ afterAll(async () => {
   rmSync(clone, { recursive: true, force: true });
 });
 
-/** Builds an example; gives the folder to open. */
+/** Builds an example; gives the path to open. */
 async function built(name: string): Promise<string> {
   await inProduction(() => build({ root: join(clone, 'examples', name), logLevel: 'error' }));
-  return `${name}/dist`;
+  return `examples/${name}/dist/`;
+}
+
+/** All text of a page, of elements' insides too. In the page. */
+function textOf(node: Node = document.body): string {
+  if (node instanceof Text) return node.data;
+  if (node instanceof HTMLStyleElement || node instanceof HTMLScriptElement) return '';
+  const inside = node instanceof Element && node.shadowRoot ? textOf(node.shadowRoot) : '';
+  return inside + [...node.childNodes].map((child) => textOf(child)).join('');
 }
 
 /** Opens a page and waits until it shows all of these texts; gives what its console said. */
-async function open(folder: string, texts: readonly string[]): Promise<string[]> {
+async function open(path: string, texts: readonly string[]): Promise<string[]> {
   const page = await browser.newPage();
   await page.evaluateOnNewDocument((tilings) => localStorage.setItem('HYALINE_TILINGS', tilings), inject('tilings'));
   const problems: string[] = [];
@@ -58,10 +69,11 @@ async function open(folder: string, texts: readonly string[]): Promise<string[]>
   page.on('console', (message) => {
     if (['error', 'warn'].includes(message.type())) problems.push(`${message.text()} ${message.location().url ?? ''}`);
   });
-  await page.goto(`${server.resolvedUrls?.local[0]}examples/${folder}/`);
-  const shows = (expected: readonly string[]) => expected.every((text) => document.body.innerText.includes(text));
-  const shown = page.waitForFunction(shows, { timeout: 60_000 }, texts);
-  await shown.catch(async () => problems.push(`It shows: ${await page.$eval('body', (body) => body.innerText)}`));
+  await page.goto(`${server.resolvedUrls?.local[0]}${path}`);
+  const shows = `${textOf}; ${JSON.stringify(texts)}.every((text) => textOf().includes(text))`;
+  const end = performance.now() + LONGEST_MS;
+  while (!(await page.evaluate(shows)) && performance.now() < end) await new Promise((next) => setTimeout(next, 50));
+  if (!(await page.evaluate(shows))) problems.push(`It shows: ${await page.evaluate(`${textOf}; textOf()`)}`);
   await page.close();
   return problems;
 }
@@ -69,7 +81,7 @@ async function open(folder: string, texts: readonly string[]): Promise<string[]>
 const MARY = '" Mary" 0.9997';
 
 test('script-tag: a page without a bundler', async () => {
-  expect(await open('script-tag', [MARY])).toEqual([]);
+  expect(await open('examples/script-tag/', [MARY])).toEqual([]);
 });
 
 test('vite-typescript: with a head set to zero', async () => {
@@ -86,6 +98,33 @@ test('web-worker: the engine off the main thread', async () => {
 
 test('notebook: reactive cells', async () => {
   expect(await open(await built('notebook'), [MARY])).toEqual([]);
+});
+
+/** The live examples of the elements, and a number that each shows: scores, a range, a prediction, a loss, a norm. */
+const ELEMENTS = {
+  attention: '0.93',
+  heatmap: '8.238',
+  'logit-lens': '·Mary',
+  tokens: '4.343',
+  value: '873.3',
+};
+
+test('elements: one page each', async () => {
+  const pages = Object.keys(ELEMENTS).map((name) => join(clone, 'examples', 'elements', `${name}.html`));
+  const outDir = join(clone, 'site');
+  await inProduction(() =>
+    build({
+      root: clone,
+      base: './',
+      configFile: false,
+      logLevel: 'error',
+      build: { outDir, rolldownOptions: { input: pages } },
+    }),
+  );
+  symlinkSync(join(root, 'models'), join(outDir, 'models'), 'junction');
+  for (const [name, text] of Object.entries(ELEMENTS)) {
+    expect([name, ...(await open(`site/examples/elements/${name}.html`, [text]))]).toEqual([name]);
+  }
 });
 
 test('node: a script', () => {
