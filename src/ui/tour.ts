@@ -29,6 +29,9 @@ export function stateOfStep(lesson: number, step: number): PageState {
 const outline = new CSSStyleSheet();
 
 export class Tour extends View {
+  /** The lesson and step that were shown last. */
+  private place = '';
+
   override connectedCallback(): void {
     super.connectedCallback();
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, outline];
@@ -48,6 +51,9 @@ export class Tour extends View {
   }
 
   override updated(): void {
+    const place = this.step ? `${this.state.lesson} ${this.state.step}` : '';
+    if (place !== '' && place !== this.place) this.scrollIntoView({ block: 'nearest' }); // on a phone the view may fill the screen
+    this.place = place;
     const at = this.step?.look?.at;
     outline.replaceSync(at ? `${at} { outline: 2px solid var(--hyaline-accent); outline-offset: 3px }` : '');
   }
@@ -98,7 +104,7 @@ export class Tour extends View {
   /** The runs of this state; null while they are made. */
   private get measured(): (Measured & { readonly of: object }) | null {
     const { runs, shown, status, run } = this.session;
-    if (status.activity !== 'ready' || !shown || !run) return null;
+    if (!['ready', 'failed'].includes(status.activity) || !shown || !run) return null;
     return { ...runs, model: shown, of: run };
   }
 
@@ -112,7 +118,7 @@ export class Tour extends View {
     const holds = result.state === 'done' && isAsExpected(result.value, check.expected);
     const mark = result.state === 'pending' ? '…' : holds ? '✓' : '✗';
     return html`<li class=${result.state === 'pending' ? 'pending' : holds ? 'holds' : 'fails'}>
-      <span class="mark" aria-hidden="true">${mark}</span> ${check.what}: <b>${check.expected}</b>
+      <span class="tick" aria-hidden="true">${mark}</span> ${check.what}: <b>${check.expected}</b>
       <span class="muted">${this.outcome(result, check, holds)}</span></li>`;
   }
 
@@ -186,7 +192,7 @@ export class Tour extends View {
     const isRight = chosen?.isRight === true && holds;
     const got = html`${check.what}: <b>${printedLike(check.expected, result.value)}</b>`;
     const says = chosen?.says ?? 'This is none of the changes that were asked for.';
-    return html`<p class=${isRight ? 'holds' : 'fails'}><span class="mark" aria-hidden="true">${isRight ? '✓' : '✗'}</span>
+    return html`<p class=${isRight ? 'holds' : 'fails'}><span class="tick" aria-hidden="true">${isRight ? '✓' : '✗'}</span>
       ${isRight ? 'Right:' : chosen?.isRight ? `Right, but expected ${check.expected}:` : 'Not this one:'} ${got}. ${says}</p>`;
   }
 }

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { LESSONS } from '../../src/ui/lessons/index.ts';
 import { spectrumOf } from '../../src/ui/lessons/spectrum.ts';
+import { VIEW_ENTRIES } from '../../src/ui/views/index.ts';
 import type { PageDriver } from './page_driver.ts';
 
 export function tourTests(driver: () => PageDriver): void {
@@ -41,6 +42,8 @@ export function tourTests(driver: () => PageDriver): void {
         if (at > 0) await press('.tour button.primary');
         expect(await page.$eval('#step-title', (title) => title.textContent)).toBe(step.title);
         expect(await checks()).toEqual(step.checks.map(() => 'holds'));
+        const isThere = VIEW_ENTRIES[step.state.view ?? 'model'] !== undefined;
+        if (step.look && isThere) expect(await page.waitForSelector(step.look.at), step.look.at).not.toBe(null);
       }
       await page.waitForSelector('.choices button');
       expect(await page.$('.verdict p')).toBe(null);

@@ -56,7 +56,7 @@ export const FACTS: Lesson = {
         'Here the residual stream before block 2 is patched at the one token " France". The prompt still says France at the start of the pass; all that later blocks see at this token is Japan.',
       ],
       state: { ...both, view: 'patching', patchKind: 'resid_pre', edits: [patch(2, FRANCE)] },
-      look: { at: '#next', words: 'the answer is the other capital.' },
+      look: { at: '#next', words: 'the table of next tokens: the answer is the other capital.' },
       checks: [
         {
           what: 'probability of " Tokyo" after patching',
@@ -69,7 +69,7 @@ export const FACTS: Lesson = {
       title: 'Heads that fetch it',
       text: ['The answer is needed at the last token. Heads 2.2 and 3.1 look from there at the country.'],
       state: { ...both, view: 'attention', layer: 3, head: 1 },
-      look: { at: 'hyaline-attention', words: 'the last row of 3.1: nearly all of it is on " France".' },
+      look: { at: 'view-attention', words: 'the last row of 3.1: nearly all of it is on " France".' },
       checks: [
         {
           what: 'attention of 2.2 from the last token to " France"',

@@ -72,7 +72,7 @@ export const FOURIER: Lesson = {
         'One attention layer brings both numbers to "=". Its four heads read them in different proportions; what they bring is added up, and 512 neurons see only that sum.',
       ],
       state: { ...prompt, view: 'attention', layer: 0, head: 0 },
-      look: { at: 'hyaline-attention', words: 'the last row of each head.' },
+      look: { at: 'view-attention', words: 'the last row of each head.' },
       checks: [
         { what: 'attention of head 0.0 from "=" to 37', expected: '0.347', measure: attention(0, 0, -1, 0) },
         { what: 'of head 0.0 to 90', expected: '0.651', measure: attention(0, 0, -1, 1) },

@@ -76,7 +76,7 @@ export const INDIRECT_OBJECT: Lesson = {
         '2.0 looks at the second John, and speaks against him.',
       ],
       state: { ...names, view: 'attention', layer: 2, head: 0 },
-      look: { at: 'hyaline-attention', words: 'the last row of the pattern of 2.0; then choose 2.2 and 1.1.' },
+      look: { at: 'view-attention', words: 'the last row of the pattern of 2.0; then choose 2.2 and 1.1.' },
       checks: [
         { what: 'attention of 2.2 from the last token to " Mary"', expected: '0.914', measure: attention(2, 2, -1, 2) },
         { what: 'of 1.1 to the first " John"', expected: '0.999', measure: attention(1, 1, -1, 4) },
@@ -89,7 +89,7 @@ export const INDIRECT_OBJECT: Lesson = {
         'An attribution says what a head writes, not what would happen without it. Others may make up for it, or depend on it. So switch heads off and see.',
       ],
       state: { ...names, view: 'attribution' },
-      look: { at: '#next', words: 'before and after, while you try.' },
+      look: { at: '#next', words: 'the table of next tokens, before and after, while you try.' },
       checks: [],
       task: {
         ask: 'Which single head after block 0 holds the difference up? Switch it off.',

@@ -54,7 +54,7 @@ export const INDUCTION: Lesson = {
         'What it copies there lets each token say "queen stood before me".',
       ],
       state: { ...prompt, view: 'attention', layer: 0, head: 3 },
-      look: { at: 'hyaline-attention', words: 'the bright line just below the diagonal of head 0.3.' },
+      look: { at: 'view-attention', words: 'the bright line just below the diagonal of head 0.3.' },
       checks: [
         {
           what: 'attention of 0.3 from the last token, " queen", to " river" before it',
@@ -70,7 +70,7 @@ export const INDUCTION: Lesson = {
       ],
       state: { ...prompt, view: 'attention', layer: 1, head: 2 },
       look: {
-        at: 'hyaline-attention',
+        at: 'view-attention',
         words:
           'the second line, further from the diagonal: from each repeated word to the word after its first appearance.',
       },
@@ -86,7 +86,7 @@ export const INDUCTION: Lesson = {
         'To look is not to cause. Here the three heads are switched off: their outputs are set to 0 during the pass, and everything after them is computed again.',
       ],
       state: { ...prompt, view: 'attention', layer: 1, head: 2, edits: [zeroHead(1, '1-3')] },
-      look: { at: '#next', words: 'before and after, side by side.' },
+      look: { at: '#next', words: 'the table of next tokens: before and after stand side by side.' },
       checks: [
         {
           what: 'probability of " drum" without 1.1, 1.2 and 1.3',

@@ -62,7 +62,7 @@ export const PERSONA: Lesson = {
       title: 'Too early',
       text: ['Here 1.5 times the difference after block 0 is added at every token. The prompt stays cruel.'],
       state: { ...both, view: 'model', edits: [steer(0)] },
-      look: { at: '#next', words: 'before and after: nearly the same.' },
+      look: { at: '#next', words: 'the table of next tokens: before and after are nearly the same.' },
       checks: [
         {
           what: 'probability of a kind word, steered after block 0',
@@ -75,7 +75,7 @@ export const PERSONA: Lesson = {
       title: 'Your turn: where does it work?',
       text: ['A direction means something only where the model has made something of it.'],
       state: { ...both, view: 'model' },
-      look: { at: '#next', words: 'before and after, while you try.' },
+      look: { at: '#next', words: 'the table of next tokens, before and after, while you try.' },
       checks: [],
       task: {
         ask: 'Add the difference after the first block at which it makes Ruth kind.',
