@@ -12,6 +12,8 @@ declare global {
     readonly report: () => Promise<Report>;
     /** Goes to what a link says; resolves when it has been run. */
     readonly open: (link: string) => Promise<void>;
+    /** The bytes of a recording of what is shown. */
+    readonly record: () => Promise<Uint8Array>;
   };
 }
 
@@ -24,7 +26,11 @@ async function open(link: string): Promise<void> {
   if (linkOf(next) !== linkOf(session.state)) await session.update(next);
 }
 
-globalThis.hyaline = { session, report: () => createReport(session), open };
+async function record(): Promise<Uint8Array> {
+  return (await import('./recording.ts')).recordSession(session);
+}
+
+globalThis.hyaline = { session, report: () => createReport(session), open, record };
 
 session.addEventListener('change', () => {
   document.documentElement.dataset.state = session.status.activity; // also for CSS and tests

@@ -4,6 +4,7 @@
 import type { ShownModel, ShownValue } from '../elements/index.ts';
 import {
   type ActivationCache,
+  type Hook,
   type HookEntry,
   type Model,
   type ModelConfig,
@@ -17,6 +18,7 @@ import {
 /** What views know of a model; a recording has it without one. */
 export interface PageModel extends ShownModel {
   readonly config: ModelConfig;
+  readonly hooks: readonly Hook[];
 }
 
 export interface PageRun {
@@ -46,6 +48,8 @@ export interface PageRun {
   analysis<T>(key: string, compute: (model: Model, cache: ActivationCache) => Promise<T>): Promise<T>;
   /** Whether `analysis` of this key needs no computation that is not there. */
   offers(key: string): boolean;
+  /** What has been computed, by key: for recordings. */
+  analyses(): Promise<Map<string, unknown>>;
   destroy(): void;
 }
 
@@ -135,10 +139,10 @@ export class LiveRun implements PageRun {
     return true;
   }
 
-  /** What has been computed, by key: for recordings. */
   async analyses(): Promise<Map<string, unknown>> {
-    const entries = await Promise.all([...this.kept].map(async ([key, value]) => [key, await value] as const));
-    return new Map(entries);
+    const settled = await Promise.allSettled(this.kept.values());
+    const entries = [...this.kept.keys()].map((key, i) => [key, settled[i]] as const);
+    return new Map(entries.flatMap(([key, it]) => (it.status === 'fulfilled' ? [[key, it.value]] : [])));
   }
 
   destroy(): void {

@@ -28,6 +28,16 @@ export interface Runs {
   readonly second: PageRun | null;
 }
 
+export interface Recording {
+  /** The adapter that computed it, in words. */
+  readonly adapter: string;
+  /** Why it is shown in the place of a live run; null where the user opened it. */
+  readonly because: string | null;
+}
+
+/** What is shown where there is no WebGPU; `scripts/recording.mjs` makes it. */
+const FIRST_RECORDING = new URL('./recordings/circuit-zoo.safetensors', import.meta.url).href;
+
 const NO_RUNS: Runs = { before: null, after: null, second: null };
 
 /** What another state of these makes necessary. */
@@ -48,6 +58,8 @@ export class Session extends EventTarget {
   /** What stands behind the runs: a live model, or what a recording says of its own. */
   shown: PageModel | null = null;
   model: Model | null = null;
+  /** Where no live model stands behind the runs: where they come from. */
+  recording: Recording | null = null;
   readonly phases = new Map<Phase, PhaseProgress>();
   private files: readonly File[] = [];
   private work: AbortController | null = null;
@@ -66,7 +78,11 @@ export class Session extends EventTarget {
   /** Gets a device and loads the state's model. */
   async start(): Promise<void> {
     await this.overtake(async (signal) => {
-      await this.acquireDevice();
+      try {
+        await this.acquireDevice();
+      } catch (error) {
+        return this.showFirstRecording(messageOf(error), signal);
+      }
       await this.load(this.state.model, [], signal);
       await this.runAll(signal);
     });
@@ -76,17 +92,18 @@ export class Session extends EventTarget {
   async update(change: Partial<PageState>): Promise<void> {
     const previous = this.state;
     const next = { ...previous, ...change };
-    if (next.model !== previous.model) return this.open(next.model, [], next);
+    const isOtherRun = RUN_KEYS.some((key) => JSON.stringify(previous[key]) !== JSON.stringify(next[key]));
+    // A recording stays as it is until a live model takes its place.
+    if (next.model !== previous.model || (this.recording && isOtherRun)) return this.open(next.model, [], next);
     this.state = next;
     this.announce();
-    const isOther = (key: keyof PageState) => JSON.stringify(previous[key]) !== JSON.stringify(next[key]);
-    if (RUN_KEYS.some(isOther) && this.model) await this.overtake((signal) => this.runAll(signal));
+    if (isOtherRun && this.model) await this.overtake((signal) => this.runAll(signal));
   }
 
   /** Runs all again, also what is as before. */
   async rerun(): Promise<void> {
-    if (!this.model) return;
-    await this.overtake((signal) => this.runAll(signal, false));
+    if (this.recording) return this.open(this.state.model);
+    if (this.model) await this.overtake((signal) => this.runAll(signal, false));
   }
 
   /**
@@ -100,6 +117,35 @@ export class Session extends EventTarget {
       this.state = { ...this.state, ...state, model: name };
       await this.runAll(signal);
     });
+  }
+
+  /** Shows a recorded session in the place of what is shown; what is no recording changes nothing. */
+  async openRecording(file: File): Promise<void> {
+    await this.overtake(async () => this.showRecording(new Uint8Array(await file.arrayBuffer()), file.name, null));
+  }
+
+  private async showFirstRecording(because: string, signal: AbortSignal): Promise<void> {
+    const response = await fetch(FIRST_RECORDING, { signal });
+    if (!response.ok) throw new Error(`${because} Nor could a recording be shown: ${response.status} ${response.url}`);
+    await this.showRecording(new Uint8Array(await response.arrayBuffer()), 'circuit-zoo.safetensors', because);
+  }
+
+  private async showRecording(bytes: Uint8Array<ArrayBuffer>, name: string, because: string | null): Promise<void> {
+    const { openRecording } = await import('./recording.ts');
+    const { state, runs, shown, adapter } = await openRecording(bytes, name);
+    const { model, state: wanted } = this;
+    // A link to the same run keeps what it selects.
+    const isSame = [...RUN_KEYS, 'model' as const].every(
+      (key) => JSON.stringify(wanted[key]) === JSON.stringify(state[key]),
+    );
+    this.state = isSame ? wanted : { ...state, view: wanted.view };
+    this.model = null;
+    this.shown = shown;
+    this.recording = { adapter, because };
+    this.destroyRuns(runs);
+    model?.destroy();
+    this.phases.clear();
+    this.say('ready', `A recording: ${runs.before?.ids.length} tokens, ${runs.before?.cache.names.length} values.`);
   }
 
   /** Ends what is under way; the state stays. */
@@ -117,6 +163,10 @@ export class Session extends EventTarget {
 
   /** A lost device takes model and runs with it: another is asked for, and the same state built again. */
   private async recover(message: string): Promise<void> {
+    if (this.recording) {
+      this.device = null; // a live model asks for another
+      return;
+    }
     const now = performance.now();
     this.losses.push(now);
     const { files } = this;
@@ -163,6 +213,7 @@ export class Session extends EventTarget {
     this.model?.destroy();
     this.model = model;
     this.shown = model;
+    this.recording = null;
     this.files = files;
   }
 

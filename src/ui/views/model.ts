@@ -76,11 +76,11 @@ class ModelView extends View {
 
   /** Sections and hooks, read once for each model. */
   private map(run: PageRun) {
-    const { model } = this.session;
+    const { model, shown } = this.session;
     const of = model ?? run;
     if (this.model?.of !== of) {
       const names = model ? model.hooks.map(({ name }) => name) : run.cache.names;
-      const hooks = new Map((model?.hooks ?? []).map((hook) => [hook.name, hook]));
+      const hooks = new Map((shown?.hooks ?? []).map((hook) => [hook.name, hook]));
       this.model = { of, sections: mapOf(names), hooks };
       this.toggled = new Set();
     }

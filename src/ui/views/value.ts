@@ -61,7 +61,7 @@ class ValueView extends View {
 
   private chooser(run: PageRun): TemplateResult {
     const { hook } = this.state;
-    const known = this.session.model?.hooks.find(({ name }) => name === hook);
+    const known = this.session.shown?.hooks.find(({ name }) => name === hook);
     const about = [known?.description, known?.aliasOf && `the same as ${known.aliasOf} unless written`].filter(Boolean);
     return html`
       <div class="row">
