@@ -4,9 +4,10 @@ import { html as staticHtml, unsafeStatic } from 'lit/static-html.js';
 import { formatMs, type TokenSelection } from '../elements/index.ts';
 import type { Phase, PhaseProgress } from './session.ts';
 import './changes.ts';
+import './keep.ts';
 import './open_model.ts';
 import './predictions.ts';
-import './tour.ts';
+import './recording_banner.ts';
 import { type PageState, VIEWS, type ViewName } from './state.ts';
 import { View } from './view.ts';
 import { VIEW_ENTRIES } from './views/index.ts';
@@ -15,6 +16,7 @@ const PHASES: readonly Phase[] = ['download', 'upload', 'compile'];
 
 export class App extends View {
   private readonly loadedViews = new Set<ViewName>();
+  private isTourLoaded = false;
 
   override render(): TemplateResult {
     return html`
@@ -24,13 +26,15 @@ export class App extends View {
         <label>Numerics <select id="numerics" @change=${this.chooseNumerics}>
           ${['reproducible', 'fast'].map((mode) => html`<option ?selected=${mode === this.state.numerics}>${mode}</option>`)}
         </select></label>
+        <page-keep .session=${this.session}></page-keep>
         <span id="adapter">${this.session.adapterText}</span>
         <span id="memory">${this.memoryText()}</span>
       </header>
       <main>
+        <page-recording .session=${this.session}></page-recording>
         <section id="prompt-section" aria-label="Prompt">${this.promptForm()}${this.progress()}${this.tokens()}</section>
         <aside>
-          <page-tour .session=${this.session}></page-tour>
+          ${this.tour()}
           <section><page-predictions .session=${this.session}></page-predictions></section>
           <section><page-changes .session=${this.session}></page-changes></section>
         </aside>
@@ -90,6 +94,19 @@ export class App extends View {
     };
     return html`<hyaline-tokens id="tokens" .model=${session.shown} .run=${run} .selected=${selected}
       @hyaline-select=${select}></hyaline-tokens>`;
+  }
+
+  private tour(): TemplateResult | typeof nothing {
+    if (this.state.lesson < 0) return nothing;
+    if (this.isTourLoaded) return html`<page-tour .session=${this.session}></page-tour>`;
+    import('./tour.ts').then(
+      () => {
+        this.isTourLoaded = true;
+        this.requestUpdate();
+      },
+      (error) => this.session.fail(error),
+    );
+    return nothing;
   }
 
   private tabs(): TemplateResult {

@@ -53,6 +53,29 @@ export function accessibilityTests(driver: () => PageDriver): void {
     }
   });
 
+  test('a step of a lesson and the dialog of what can be kept have no serious violation', async () => {
+    const { page, show } = driver();
+    for (const lesson of [
+      { lesson: 4, step: 4, model: 'modular-addition' },
+      { lesson: 0, step: 4 },
+    ]) {
+      await show(lesson);
+      await page.waitForSelector('.choices button');
+      expect(await violationsOf({})).toEqual([]);
+    }
+    await page.$eval('#keep', (button) => (button as HTMLElement).click());
+    await page.waitForSelector('page-keep dialog[open] #code');
+    expect(await violationsOf({})).toEqual([]);
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }]);
+    try {
+      expect(await violationsOf({ runOnly: ['color-contrast'] })).toEqual([]);
+    } finally {
+      await page.emulateMediaFeatures([]);
+      await page.evaluate(() => document.querySelector('dialog')?.close());
+    }
+    await show({});
+  });
+
   test('what axe-core calls serious is found', async () => {
     const { page, show } = driver();
     await show({});

@@ -7,6 +7,7 @@ import { changeTests } from './changes.ts';
 import { contentPolicyTests } from './content_policy.ts';
 import { generateTests } from './generate.ts';
 import { countOnGpu } from './gpu_memory.ts';
+import { keepTests } from './keep.ts';
 import { lensAndAttentionTests } from './lens_attention.ts';
 import { loadingTests } from './loading.ts';
 import { mapTests } from './map.ts';
@@ -15,6 +16,7 @@ import { numericsTests } from './numerics.ts';
 import { openPage, type PageDriver } from './page_driver.ts';
 import { patchingTests } from './patching.ts';
 import { predictionTests } from './predictions.ts';
+import { recordingTests } from './recording.ts';
 import { countShifts, responsivenessTests } from './responsiveness.ts';
 import { tourTests } from './tour.ts';
 import { valueTests } from './value.ts';
@@ -50,6 +52,8 @@ describe('numbers', () => numericsTests(driver));
 describe('measure', () => measureTests(driver));
 describe('responsiveness', () => responsivenessTests(driver));
 describe('tour', () => tourTests(driver));
+describe('recording', () => recordingTests(driver));
+describe('keep', () => keepTests(driver));
 describe('opening models', () => loadingTests(driver));
 
 test('the console stays empty, and nothing is asked of another origin', () => {
