@@ -34,8 +34,8 @@ export function predictionTests(driver: () => PageDriver): void {
 
   test('what looks like HTML stays text', async () => {
     const { page, show } = driver();
-    await show({ prompt: '<img src=x onerror="document.title = 1"><b>', view: 'model' });
-    expect(await page.$('img, b')).toBe(null);
+    await show({ prompt: '<img src=x onerror="document.title = 1"><x-stranger>', view: 'model' });
+    expect(await page.$('img, x-stranger')).toBe(null);
     expect(await page.title()).toMatch(/^Hyaline/);
     await show({});
   });

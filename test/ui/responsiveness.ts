@@ -8,10 +8,11 @@ export const LONGEST_TASK_MS = 50;
 const LARGEST_SHIFT = 0.02;
 const INTERACTIONS = 100;
 /**
- * Buffers through which numbers come to the CPU rest in a pool, by size: one more of a size where two reads happened to overlap.
- * Statistics of a small model have about so many sizes, of at most so many bytes together. A leak would be 100 times a buffer.
+ * What comes and goes without being lost: up to 16 plans rest with the few buffers of theirs (of a text that is generated, which
+ * ones depends on where it was overtaken), and buffers for reading rest in a pool by size. A leak of a buffer in every other
+ * interaction is more than that, and so is one run's values (a megabyte).
  */
-const POOLED = { buffers: 12, bytes: 64 * 1024 };
+const POOLED = { buffers: 40, bytes: 256 * 1024 };
 
 interface TraceEvent {
   readonly name: string;
