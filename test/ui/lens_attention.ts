@@ -1,5 +1,6 @@
 // The views of the logit lens and of attention: the elements with what the library computes, before and after changes.
 import { expect, test } from 'vitest';
+import { ablateHead } from '../../src/ui/edits.ts';
 import { createEdit } from '../../src/ui/state.ts';
 import type { PageDriver } from './page_driver.ts';
 
@@ -61,5 +62,9 @@ export function lensAndAttentionTests(driver: () => PageDriver): void {
       index: { head_index: 1 },
     });
     await show({});
+    await page.click('#ablate-head');
+    await driver().settled();
+    expect(await page.evaluate(() => hyaline.session.state.edits)).toEqual([EDIT, ablateHead(3, 1)]);
+    expect(await page.$eval('#ablate-head', (button) => (button as HTMLButtonElement).disabled)).toBe(true);
   });
 }

@@ -2,6 +2,7 @@
 import { html, type TemplateResult } from 'lit';
 import type { AttentionSelection, HeadScore } from '../../elements/index.ts';
 import { duplicateTokenScore, inductionScore, previousTokenScore, type Tensor } from '../../index.ts';
+import { ablateHead } from '../edits.ts';
 import type { PageRun } from '../page_run.ts';
 import { type Later, View } from '../view.ts';
 
@@ -25,7 +26,15 @@ class AttentionView extends View {
   override render(): TemplateResult {
     const { before, after } = this.session.runs;
     if (!before) return html`<p class="muted">There is no run yet.</p>`;
-    return html`<div class="before-after">
+    const { layer, head, edits } = this.state;
+    const edit = ablateHead(layer, head);
+    const isOff = edits.some((other) => JSON.stringify(other) === JSON.stringify(edit));
+    const { config } = this.session.shown ?? {};
+    const exists = config && layer < config.nLayers && head < config.nHeads;
+    return html`<div class="row"><button id="ablate-head" ?disabled=${isOff || !exists || !this.session.model}
+        @click=${() => this.change({ edits: [...edits, edit] })}>Zero head ${layer}.${head}</button>
+        <span class="muted">adds it to the changes; before and after stand side by side</span></div>
+      <div class="before-after">
       ${this.attention(before, after ? 'before the changes' : '')}${after ? this.attention(after, 'after the changes') : ''}</div>`;
   }
 
