@@ -61,10 +61,10 @@ export function lensAndAttentionTests(driver: () => PageDriver): void {
       hook: 'blocks.3.attn.hook_pattern',
       index: { head_index: 1 },
     });
-    await show({});
     await page.click('#ablate-head');
     await driver().settled();
     expect(await page.evaluate(() => hyaline.session.state.edits)).toEqual([EDIT, ablateHead(3, 1)]);
     expect(await page.$eval('#ablate-head', (button) => (button as HTMLButtonElement).disabled)).toBe(true);
+    await show({});
   });
 }
