@@ -25,8 +25,8 @@ declare module 'vitest' {
 }
 
 /**
- * Whole models run in the tiling that compiles fastest, which changes no bit: kernels are tested in all of them. Those of test/models/tiny and
- * goldens have the default in Chrome, and so have the benchmark's page and that of `npm start -- --once`.
+ * Whole models run in the tiling that compiles fastest, which changes no bit: kernels are tested in all of them. Those of test/models/tiny
+ * have the default in Chrome, and so have the benchmark's page and that of `npm start -- --once`.
  */
 const tilings = process.env.HYALINE_TILINGS ?? 'register 1x4';
 

@@ -10,7 +10,7 @@ const shares = new Map<string, { share: number; title: string; count: number }>(
 
 for (const [name, cases] of Object.entries(CASES)) {
   describe(`${name} is within its bound of float64, whatever its outputs held, and gives the same bits again`, () => {
-    const titled = inChromeEvery(8, cases).map((kernelCase) => [kernelCase.title, kernelCase] as const);
+    const titled = inChromeEvery(12, cases).map((kernelCase) => [kernelCase.title, kernelCase] as const);
     test.each(titled)('%s', async (title, kernelCase) => {
       const share = await checkCase(kernelCase);
       const before = shares.get(name) ?? { share: 0, title, count: 0 };

@@ -79,7 +79,7 @@ test('every kernel has cases', () => {
   expect(Object.keys(REPRODUCIBLE_CASES).sort()).toEqual(Object.keys(CASES).sort());
 });
 
-describe.each(inChromeEvery(5, Object.entries(REPRODUCIBLE_CASES)))('%s', (_, cases) => {
+describe.each(inChromeEvery(8, Object.entries(REPRODUCIBLE_CASES)))('%s', (_, cases) => {
   test.each([...GUARDINGS])('%s: gives the bits of its emulation, for 100,000 numbers or more', async (arithmetic) => {
     let total = 0;
     for (const kernelCase of cases) {

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { Model } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl, readJsonFixture, sharedExists } from '../fixtures.ts';
-import { DEFAULT_IN_CHROME } from '../sample.ts';
 import { readTensors } from '../tensors.ts';
 import { errorSummary, GOLDEN_TOKENS } from './goldens.ts';
 
@@ -13,7 +12,7 @@ interface TorchErrors {
 
 describe.each(Object.keys(GOLDEN_TOKENS))('%s as TransformerLens runs it', (name) => {
   const folder = `test/goldens/${name}`;
-  const load = async () => Model.load(fixtureUrl(folder), { device: await testDevice(), tilings: DEFAULT_IN_CHROME });
+  const load = async () => Model.load(fixtureUrl(folder), { device: await testDevice() });
 
   test('has the same hooks in the same order with the same shapes, and names of ours marked as such', async () => {
     const model = await load();

@@ -8,7 +8,7 @@ import { Model, type Numerics, type Tensor, type TilingRequest } from '../../src
 import { testDevice } from '../device.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from './tiny.ts';
 
-const CASES = isNode() ? 220 : 8;
+const CASES = isNode() ? 220 : 4;
 const SEED = 20;
 
 interface Drawn {

@@ -25,7 +25,7 @@ async function readAll(model: Model, tokens: number[][]): Promise<Map<string, Fl
   return values;
 }
 
-describe.each(inChromeEvery(5, Object.entries(TINY_CONFIGS)))('%s', (_, raw) => {
+describe.each(inChromeEvery(8, Object.entries(TINY_CONFIGS)))('%s', (_, raw) => {
   const checkpoint = tinyModel(raw, 1);
   const load = async () => Model.load(checkpoint, { device: await testDevice(), tilings: DEFAULT_IN_CHROME });
 
