@@ -35,6 +35,12 @@ export interface Recording {
   readonly because: string | null;
 }
 
+interface RecordingFile {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly name: string;
+  readonly because: Recording['because'];
+}
+
 /** What is shown where there is no WebGPU; `scripts/recording.mjs` makes it. */
 const FIRST_RECORDING = new URL('./recordings/circuit-zoo.safetensors', import.meta.url).href;
 
@@ -63,6 +69,8 @@ export class Session extends EventTarget {
   readonly phases = new Map<Phase, PhaseProgress>();
   private files: readonly File[] = [];
   private work: AbortController | null = null;
+  /** A device that is on its way. */
+  private acquiring: Promise<void> | null = null;
   private readonly losses: number[] = [];
 
   constructor(state: PageState) {
@@ -83,7 +91,7 @@ export class Session extends EventTarget {
       } catch (error) {
         return this.showFirstRecording(messageOf(error), signal);
       }
-      await this.load(this.state.model, [], signal);
+      await this.load(this.state.model, this.files, signal);
       await this.runAll(signal);
     });
   }
@@ -97,13 +105,16 @@ export class Session extends EventTarget {
     if (next.model !== previous.model || (this.recording && isOtherRun)) return this.open(next.model, [], next);
     this.state = next;
     this.announce();
-    if (isOtherRun && this.model) await this.overtake((signal) => this.runAll(signal));
+    if (!isOtherRun) return;
+    if (this.model) await this.overtake((signal) => this.runAll(signal));
+    else if (!this.work) await this.start();
   }
 
-  /** Runs all again, also what is as before. */
+  /** Runs all again, also what is as before; where there is no model yet, tries once more to get one. */
   async rerun(): Promise<void> {
     if (this.recording) return this.open(this.state.model);
-    if (this.model) await this.overtake((signal) => this.runAll(signal, false));
+    if (!this.model) return this.start();
+    await this.overtake((signal) => this.runAll(signal, false));
   }
 
   /**
@@ -112,7 +123,7 @@ export class Session extends EventTarget {
    */
   async open(name: string, files: readonly File[] = [], state: Partial<PageState> = {}): Promise<void> {
     await this.overtake(async (signal) => {
-      if (!this.device) await this.acquireDevice();
+      await this.acquireDevice();
       await this.load(name, files, signal);
       this.state = { ...this.state, ...state, model: name };
       await this.runAll(signal);
@@ -121,18 +132,23 @@ export class Session extends EventTarget {
 
   /** Shows a recorded session in the place of what is shown; what is no recording changes nothing. */
   async openRecording(file: File): Promise<void> {
-    await this.overtake(async () => this.showRecording(new Uint8Array(await file.arrayBuffer()), file.name, null));
+    await this.overtake(async (signal) => {
+      const recording = { bytes: new Uint8Array(await file.arrayBuffer()), name: file.name, because: null };
+      await this.showRecording(recording, signal);
+    });
   }
 
   private async showFirstRecording(because: string, signal: AbortSignal): Promise<void> {
     const response = await fetch(FIRST_RECORDING, { signal });
     if (!response.ok) throw new Error(`${because} Nor could a recording be shown: ${response.status} ${response.url}`);
-    await this.showRecording(new Uint8Array(await response.arrayBuffer()), 'circuit-zoo.safetensors', because);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    await this.showRecording({ bytes, name: 'circuit-zoo.safetensors', because }, signal);
   }
 
-  private async showRecording(bytes: Uint8Array<ArrayBuffer>, name: string, because: string | null): Promise<void> {
+  private async showRecording({ bytes, name, because }: RecordingFile, signal: AbortSignal): Promise<void> {
     const { openRecording } = await import('./recording.ts');
     const { state, runs, shown, adapter } = await openRecording(bytes, name);
+    signal.throwIfAborted();
     const { model, state: wanted } = this;
     // A link to the same run keeps what it selects.
     const isSame = [...RUN_KEYS, 'model' as const].every(
@@ -153,7 +169,16 @@ export class Session extends EventTarget {
     this.work?.abort(new DOMException('Stopped.', 'AbortError'));
   }
 
+  /** One device, however many ask for it before it is there. */
   private async acquireDevice(): Promise<void> {
+    if (this.device) return;
+    this.acquiring ??= this.requestDevice().finally(() => {
+      this.acquiring = null;
+    });
+    await this.acquiring;
+  }
+
+  private async requestDevice(): Promise<void> {
     const device = await requestDevice();
     this.device = device;
     device.lost.then(({ message, reason }) => {
@@ -169,9 +194,10 @@ export class Session extends EventTarget {
     }
     const now = performance.now();
     this.losses.push(now);
-    const { files } = this;
     this.forget();
     if (this.losses.filter((at) => now - at < 60_000).length > MOST_LOSSES) {
+      this.work?.abort();
+      this.work = null; // what it says of its end is of no interest
       this.fail(
         new Error(`The GPU device was lost ${MOST_LOSSES + 1} times within a minute (${message}). Reload the page.`),
       );
@@ -180,7 +206,7 @@ export class Session extends EventTarget {
     this.say('loading', `The GPU device was lost (${message}). Starting again …`);
     await this.overtake(async (signal) => {
       await this.acquireDevice();
-      await this.load(this.state.model, files, signal);
+      await this.load(this.state.model, this.files, signal);
       await this.runAll(signal);
     });
   }
@@ -203,12 +229,15 @@ export class Session extends EventTarget {
       numerics: this.state.numerics,
       signal,
       onProgress: ({ phase, file, loaded, total }) => {
+        if (signal.aborted) return;
         const now = performance.now();
         this.phases.set(phase, { loaded, total, elapsedMs: (this.phases.get(phase)?.elapsedMs ?? 0) + now - last });
         last = now;
         this.say('loading', `Loading ${name}: ${phase} ${file ?? ''} …`);
       },
     });
+    if (signal.aborted) model.destroy(); // it was there before it heard of that
+    signal.throwIfAborted();
     this.destroyRuns(NO_RUNS);
     this.model?.destroy();
     this.model = model;
@@ -280,8 +309,7 @@ export class Session extends EventTarget {
     } catch (error) {
       if (this.work !== work) return;
       if (work.signal.aborted) this.say(this.run ? 'ready' : 'failed', 'Stopped.');
-      else if (this.device) this.fail(error);
-      else if (!this.losses.length) this.fail(error);
+      else this.fail(error);
     } finally {
       if (this.work === work) this.work = null;
     }

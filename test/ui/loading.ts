@@ -70,6 +70,33 @@ export function loadingTests(driver: () => PageDriver): void {
     expect(await first()).toBe('#14');
   });
 
+  test('where no other device can be had that is said, and whoever asks again asks for one device', async () => {
+    const { page } = driver();
+    await after(() =>
+      page.evaluate(() => {
+        const { requestAdapter } = GPU.prototype;
+        GPU.prototype.requestAdapter = () => {
+          GPU.prototype.requestAdapter = requestAdapter;
+          return Promise.resolve(null);
+        };
+        hyaline.session.device?.destroy();
+      }),
+    );
+    expect(await problem()).toMatch(/adapter/);
+    const devices = await page.evaluate(async () => {
+      const { requestDevice } = GPUAdapter.prototype;
+      let devices = 0;
+      GPUAdapter.prototype.requestDevice = function (...options) {
+        devices++;
+        return requestDevice.apply(this, options);
+      };
+      await Promise.all([hyaline.session.rerun(), hyaline.session.rerun()]);
+      GPUAdapter.prototype.requestDevice = requestDevice;
+      return devices;
+    });
+    expect([devices, await problem(), await first()]).toEqual([1, null, '#14']);
+  });
+
   test('a name on the hub is fetched from there, and only then', async () => {
     const { page, show, problems } = driver();
     const folder = join(models, 'modular-addition');
