@@ -80,7 +80,8 @@ class KeepDialog extends View {
   }
 
   private async valuesFile(run: PageRun, names: readonly string[]): Promise<Blob> {
-    const { state, session } = this;
+    const { session } = this;
+    const { shownState: state } = session;
     const adapter = session.recording?.adapter ?? session.adapterText;
     return new Blob([await valuesFile(run, names, { state, adapter })]);
   }
@@ -110,7 +111,7 @@ class KeepDialog extends View {
     const { runs, shown, model } = this.session;
     const ids = (run: PageRun | null) => (shown?.tokenizer ? null : (run?.ids ?? null));
     return codeOf({
-      state: this.state,
+      state: this.session.shownState,
       ids: ids(runs.before),
       secondIds: ids(runs.second),
       hookNames: (hook) => model?.hookNames(hook) ?? [hook],

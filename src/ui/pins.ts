@@ -20,7 +20,10 @@ export function keyOf({ model, prompt, edits, hook, index }: Pin): string {
   return JSON.stringify([model, prompt, edits, hook, place]);
 }
 
-/** The run on the page that holds a pinned number; null where none does. */
+/**
+ * The run on the page that holds a pinned number; null where none does.
+ * @param state what these runs are of
+ */
 export function runOfPin({ model, prompt, edits }: Pin, state: PageState, runs: Runs): PageRun | null {
   if (model !== state.model) return null;
   const changes = JSON.stringify(state.edits.filter(({ isOn }) => isOn));

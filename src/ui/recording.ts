@@ -20,7 +20,7 @@ const RUNS = ['before', 'after', 'second'] as const;
 
 /** What a recording is made of. */
 export interface Recordable {
-  readonly state: PageState;
+  readonly shownState: PageState;
   readonly runs: Runs;
   readonly shown: PageModel | null;
   readonly adapterText: string;
@@ -59,14 +59,14 @@ interface RecordedRunData {
  * @throws Error where nothing has been run yet
  */
 export async function recordSession(session: Recordable): Promise<Uint8Array<ArrayBuffer>> {
-  const { state, runs, shown, adapterText, recording } = session;
+  const { shownState, runs, shown, adapterText, recording } = session;
   if (!shown || !runs.before) throw new Error('recording: there is no run to record yet.');
   const tensors: Tensor[] = [];
   const metadata: Record<string, string> = {
     format: 'pt',
     hyaline_recording: VERSION,
     adapter: recording?.adapter ?? adapterText,
-    link: linkOf(state),
+    link: linkOf(shownState),
     model: JSON.stringify(describeModel(shown)),
   };
   for (const which of RUNS) {

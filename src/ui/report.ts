@@ -28,7 +28,7 @@ const TOP = 5;
  * Measures warm runs on top of what the page has done already.
  * @throws Error where there is no live run
  */
-export async function createReport({ model, runs: { before: run }, phases, state }: Session): Promise<Report> {
+export async function createReport({ model, runs: { before: run }, phases, shownState }: Session): Promise<Report> {
   if (!model || !run) throw new Error('page: there is no run to report yet.');
   const warmRunMs: number[] = [];
   const warmRunKeepingAllMs: number[] = [];
@@ -46,7 +46,7 @@ export async function createReport({ model, runs: { before: run }, phases, state
   const phaseMs = (phase: Phase) => phases.get(phase)?.elapsedMs ?? 0;
   const lens = await run.analysis('lens at the end', (of, cache) => logitLens(of, cache, { k: LENS_TOKENS }));
   return {
-    name: state.model,
+    name: shownState.model,
     model: `${nLayers} layers, ${nHeads} heads, d_model ${dModel}, ${dVocab} tokens`,
     adapter: { text, isFallback },
     times: {
@@ -59,7 +59,7 @@ export async function createReport({ model, runs: { before: run }, phases, state
       warmRunKeepingAll: formatMs(median(warmRunKeepingAllMs)),
     },
     warmRuns: WARM_RUNS,
-    prompt: state.prompt,
+    prompt: shownState.prompt,
     tokenCount: run.ids.length,
     top: predictions(model, run, TOP).map(({ text, probability, logit }) => [
       quoteToken(text),

@@ -49,6 +49,8 @@ const NO_RUNS: Runs = { before: null, after: null, second: null };
 /** What another state of these makes necessary. */
 const RUN_KEYS = ['prompt', 'second', 'edits', 'numerics'] as const satisfies readonly (keyof PageState)[];
 
+type RunInputs = Pick<PageState, (typeof RUN_KEYS)[number]>;
+
 /** A device that is lost this often within a minute is not asked for again. */
 const MOST_LOSSES = 3;
 
@@ -68,6 +70,8 @@ export class Session extends EventTarget {
   recording: Recording | null = null;
   readonly phases = new Map<Phase, PhaseProgress>();
   private files: readonly File[] = [];
+  /** What the runs are of. */
+  private ran: RunInputs;
   private work: AbortController | null = null;
   /** A device that is on its way. */
   private acquiring: Promise<void> | null = null;
@@ -76,6 +80,13 @@ export class Session extends EventTarget {
   constructor(state: PageState) {
     super();
     this.state = state;
+    this.ran = state;
+  }
+
+  /** The state with what the runs are of, which it is ahead of while others are made, and where they could not be. */
+  get shownState(): PageState {
+    const { prompt, second, edits, numerics } = this.ran;
+    return { ...this.state, prompt, second, edits, numerics };
   }
 
   /** The run that is shown: with the changes, where there are any. */
@@ -251,7 +262,7 @@ export class Session extends EventTarget {
    * slider of a change costs one pass. Changes that do not work leave what was shown, or the prompt without them where it is another.
    */
   private async runAll(signal: AbortSignal, mayKeep = true): Promise<void> {
-    const { model, runs: shown } = this;
+    const { model, runs: shown, ran: shownOf } = this;
     if (!model) return;
     const { prompt, second, edits, numerics } = this.state;
     this.say('running', 'Running …');
@@ -269,6 +280,7 @@ export class Session extends EventTarget {
       const before = await keepOrRun(shown.before, prompt);
       const other = second.trim() === '' ? null : await keepOrRun(shown.second, second);
       let after: PageRun | null = null;
+      let changes = edits;
       try {
         const hooks = await hooksOf(edits, { model, before: before.cache, second: other?.cache ?? null });
         after = hooks.length > 0 ? await run(prompt, hooks) : null;
@@ -276,9 +288,10 @@ export class Session extends EventTarget {
         signal.throwIfAborted();
         this.changesProblem = messageOf(error);
         after = before === shown.before ? shown.after : null;
+        changes = after ? shownOf.edits : [];
       }
       signal.throwIfAborted();
-      this.destroyRuns({ before, after, second: other });
+      this.destroyRuns({ before, after, second: other }, { prompt, second, edits: changes, numerics });
     } catch (error) {
       for (const result of made) result.destroy();
       throw error;
@@ -289,9 +302,10 @@ export class Session extends EventTarget {
   }
 
   /** Puts runs in the place of the ones before, whose memory is given back. */
-  private destroyRuns(next: Runs): void {
+  private destroyRuns(next: Runs, inputs: RunInputs = this.state): void {
     const previous = this.runs;
     this.runs = next;
+    this.ran = inputs;
     this.announce(); // whoever shows the ones before lets go of them
     const kept = new Set(Object.values(next));
     for (const run of Object.values(previous)) if (!kept.has(run)) run?.destroy();

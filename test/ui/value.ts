@@ -165,6 +165,18 @@ export function valueTests(driver: () => PageDriver): void {
     expect([Math.fround(was), Math.fround(is)]).toEqual([pinned, now]);
     expect(difference).toBeCloseTo(pinned - now, 2);
     expect(ulps).toBe(ulpDistance(pinned, now));
+    // A run that was stopped: the prompt is the pin's, what is shown is not.
+    const prompts = await page.evaluate(async (prompt) => {
+      const { session } = hyaline;
+      const stopped = session.update({ prompt });
+      session.cancel();
+      await stopped;
+      await new Promise(requestAnimationFrame);
+      return [session.state.prompt, session.shownState.prompt];
+    }, first.prompt);
+    expect(prompts).toEqual([first.prompt, 'The capital of Spain is']);
+    expect((await cells()).slice(0, 2).map(Number).map(Math.fround)).toEqual([pinned, now]);
+    await page.evaluate(() => hyaline.session.update({ prompt: 'The capital of Spain is' }));
     const link = await page.evaluate(() => location.hash);
     await show({});
     await page.evaluate((link) => hyaline.open(link), link);

@@ -80,9 +80,9 @@ class GenerateView extends View {
   }
 
   private begin(side: Side, run: PageRun): void {
-    const { model, runs, state } = this.session;
+    const { model, runs, shownState } = this.session;
     if (!model) return;
-    const { edits, numerics, maxNewTokens, temperature, topK, seed } = state;
+    const { edits, numerics, maxNewTokens, temperature, topK, seed } = shownState;
     const sources = { model, before: liveCache(runs.before), second: liveCache(runs.second) };
     const generation = new Generation({
       model,
@@ -190,7 +190,7 @@ class GenerateView extends View {
     return html`<section class="side" id=${`generated-${side}`}>
       <h3>${TITLES[side]} <small class="muted" role="status" aria-busy=${state === 'running'}>${generation ? parts.join(', ') : 'not yet'}</small></h3>
       ${state === 'failed' ? html`<p class="problem">${message}</p>` : nothing}
-      <p class="text"><span class="muted">${this.state.prompt}</span>${tokens.map(
+      <p class="text"><span class="muted">${this.session.shownState.prompt}</span>${tokens.map(
         (token) => html`<span class="added" title=${`${this.nameOf(token)} ${formatProbability(token.probability)}`}
           style=${styleMap({ '--share': token.probability.toFixed(3) })}>${isText ? token.text : ` ${token.id}`}</span>`,
       )}</p>

@@ -88,8 +88,8 @@ class ModelView extends View {
   }
 
   private editedNames(): ReadonlySet<string> {
-    const { model } = this.session;
-    const names = this.state.edits.filter(({ isOn }) => isOn).map(({ hook }) => hook);
+    const { model, shownState } = this.session;
+    const names = shownState.edits.filter(({ isOn }) => isOn).map(({ hook }) => hook);
     try {
       return new Set(model && names.length > 0 ? model.hookNames(names) : names);
     } catch {

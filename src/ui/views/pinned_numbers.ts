@@ -54,7 +54,7 @@ class PinnedNumbers extends View {
 
   /** In what the pin's run differs from the one that is shown. */
   private elsewhere(pin: Pin): TemplateResult | typeof nothing {
-    const here = pinOf(this.state, pin.index);
+    const here = pinOf(this.session.shownState, pin.index);
     const differences = [
       pin.model !== here.model && pin.model,
       pin.prompt !== here.prompt && JSON.stringify(pin.prompt),
@@ -67,8 +67,8 @@ class PinnedNumbers extends View {
   }
 
   private pinned(pin: Pin): Later<number> {
-    const { model, runs } = this.session;
-    const run = runOfPin(pin, this.state, runs);
+    const { model, runs, shownState } = this.session;
+    const run = runOfPin(pin, shownState, runs);
     if (run) return this.later(run, `number ${keyOf(pin)}`, () => numberIn(run, pin));
     if (!model || pin.model !== this.state.model) return { state: 'failed', message: 'in another model: open it' };
     return this.later(model, `number ${keyOf(pin)} ${this.state.numerics}`, () =>

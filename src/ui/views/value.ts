@@ -170,11 +170,11 @@ class ValueView extends View {
   }
 
   private pinButton(selected: Readonly<Record<string, number>> | null): TemplateResult {
-    const { state } = this;
-    const pin = selected && pinOf(state, selected);
-    const isPinned = pin !== null && state.pins.some((other) => isSamePin(other, pin));
+    const { pins } = this.state;
+    const pin = selected && pinOf(this.session.shownState, selected);
+    const isPinned = pin !== null && pins.some((other) => isSamePin(other, pin));
     return html`<button type="button" id="pin" ?disabled=${!pin || isPinned}
-      @click=${() => pin && this.change({ pins: [...this.state.pins, pin] })}
+      @click=${() => pin && this.change({ pins: [...pins, pin] })}
       >${isPinned ? 'Pinned' : pin ? 'Pin this number' : 'Select a number to pin it'}</button>`;
   }
 
