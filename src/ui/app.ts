@@ -15,8 +15,8 @@ import { VIEW_ENTRIES } from './views/index.ts';
 const PHASES: readonly Phase[] = ['download', 'upload', 'compile'];
 
 export class App extends View {
-  private readonly loadedViews = new Set<ViewName>();
-  private isTourLoaded = false;
+  /** Code that was asked for when it was first needed. */
+  private readonly parts = new Map<ViewName | 'tour panel', 'loading' | 'loaded' | 'failed'>();
 
   override render(): TemplateResult {
     return html`
@@ -98,19 +98,34 @@ export class App extends View {
 
   private tour(): TemplateResult | typeof nothing {
     if (this.state.lesson < 0) return nothing;
-    if (this.isTourLoaded) return html`<page-tour .session=${this.session}></page-tour>`;
-    import('./tour.ts').then(
-      () => {
-        this.isTourLoaded = true;
-        this.requestUpdate();
-      },
-      (error) => this.session.fail(error),
-    );
-    return nothing;
+    const isLoaded = this.isLoaded('tour panel', () => import('./tour.ts'));
+    return isLoaded ? html`<page-tour .session=${this.session}></page-tour>` : nothing;
+  }
+
+  /** Asks for code once, and draws again when it is there; what could not be had is asked for again by its tab. */
+  private isLoaded(part: ViewName | 'tour panel', load: () => Promise<unknown>): boolean {
+    const state = this.parts.get(part);
+    if (state === undefined) {
+      this.parts.set(part, 'loading');
+      load().then(
+        () => {
+          this.parts.set(part, 'loaded');
+          this.requestUpdate();
+        },
+        (error) => {
+          this.parts.set(part, 'failed');
+          this.session.fail(error);
+        },
+      );
+    }
+    return state === 'loaded';
   }
 
   private tabs(): TemplateResult {
-    const choose = (view: ViewName) => () => this.change({ view });
+    const choose = (view: ViewName) => () => {
+      if (this.parts.get(view) === 'failed') this.parts.delete(view);
+      this.change({ view });
+    };
     return html`<div role="tablist" aria-label="Views">
       ${VIEWS.filter((name) => VIEW_ENTRIES[name]).map(
         (name) => html`<button role="tab" id="tab-${name}" aria-selected=${name === this.state.view}
@@ -123,16 +138,7 @@ export class App extends View {
     const name = this.state.view;
     const entry = VIEW_ENTRIES[name];
     if (!entry) return nothing;
-    if (!this.loadedViews.has(name)) {
-      entry.load().then(
-        () => {
-          this.loadedViews.add(name);
-          this.requestUpdate();
-        },
-        (error) => this.session.fail(error),
-      );
-      return html`<div id="view" role="tabpanel"></div>`;
-    }
+    if (!this.isLoaded(name, entry.load)) return html`<div id="view" role="tabpanel"></div>`;
     const tag = unsafeStatic(entry.tag); // one of ours
     return html`<div id="view" role="tabpanel" aria-labelledby="tab-${name}">
       ${staticHtml`<${tag} .session=${this.session}></${tag}>`}</div>`;

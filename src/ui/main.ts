@@ -35,7 +35,7 @@ globalThis.hyaline = { session, report: () => createReport(session), open, recor
 session.addEventListener('change', () => {
   document.documentElement.dataset.state = session.status.activity; // also for CSS and tests
   const link = linkOf(session.state);
-  if (link !== location.hash) history.replaceState(null, '', link);
+  if (link !== (location.hash || '#')) history.replaceState(null, '', link);
 });
 
 /** A link that is opened in the same tab. */

@@ -97,6 +97,28 @@ export function loadingTests(driver: () => PageDriver): void {
     expect([devices, await problem(), await first()]).toEqual([1, null, '#14']);
   });
 
+  test("a tab's code that cannot be had is asked for once, and again by its tab", async () => {
+    const { browser, url } = driver();
+    const page = await browser.newPage();
+    const asked: string[] = [];
+    try {
+      await page.setRequestInterception(true);
+      page.on('request', (request) => {
+        if (!/\/assets\/lens-.*\.js$/.test(request.url())) return void request.continue();
+        asked.push(request.url());
+        request.abort();
+      });
+      await page.goto(`${url}#model=none&view=lens`); // a model that is not there takes no time
+      await page.waitForNetworkIdle({ idleTime: 200 });
+      expect(asked).toHaveLength(1);
+      await page.click('#tab-lens');
+      await page.waitForNetworkIdle({ idleTime: 100 });
+      expect(asked).toHaveLength(2);
+    } finally {
+      await page.close();
+    }
+  });
+
   test('a name on the hub is fetched from there, and only then', async () => {
     const { page, show, problems } = driver();
     const folder = join(models, 'modular-addition');
