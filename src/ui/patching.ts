@@ -89,10 +89,19 @@ export interface PatchingWork {
 const COPIES = 16;
 
 /** Runs the sweep, or gives what the run has kept of it. In the numerics of the model, as sweeps are. */
-export async function runPatching(
-  request: PatchingRequest,
-  { signal, onProgress }: PatchingWork,
-): Promise<PatchingMap> {
+export async function runPatching(request: PatchingRequest, work: PatchingWork): Promise<PatchingMap> {
+  for (;;) {
+    try {
+      return await sweepOnce(request, work);
+    } catch (error) {
+      // The run may still have been at the same sweep, which somebody stopped before.
+      const isOthersEnd = error instanceof DOMException && error.name === 'AbortError' && !work.signal.aborted;
+      if (!isOthersEnd) throw error;
+    }
+  }
+}
+
+function sweepOnce(request: PatchingRequest, { signal, onProgress }: PatchingWork): Promise<PatchingMap> {
   const { kind, corrupted, clean, tokens, key } = request;
   const metric = { tokens };
   const unpatched = async (model: Model, ids: readonly number[]) =>

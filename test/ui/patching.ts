@@ -23,8 +23,9 @@ async function finished({ page }: PageDriver): Promise<void> {
 /** What the prompt's run has kept of the sweep that is shown. */
 async function shownMap({ page }: PageDriver): Promise<ShownMap> {
   return page.evaluate(async () => {
-    const run = hyaline.session.runs.before as unknown as { analyses(): Promise<Map<string, ShownMap>> };
-    const [map] = [...(await run.analyses())].filter(([key]) => key.startsWith('patching')).map(([, value]) => value);
+    const { runs, state } = hyaline.session;
+    const kept = [...((await runs.before?.analyses()) ?? [])] as [string, ShownMap][];
+    const [map] = kept.filter(([key]) => key.startsWith(`patching ${state.patchKind} `)).map(([, value]) => value);
     return map;
   });
 }
@@ -84,6 +85,14 @@ export function patchingTests(driver: () => PageDriver): void {
   test('positions are patched as the library does it, one by one', async () => {
     const { page, show } = driver();
     await show({ view: 'patching', patchKind: 'resid_pre', ...SHORT });
+    // Another kind, and back before the first sweep has heard of its end.
+    await page.evaluate(async () => {
+      for (const patchKind of ['resid_mid', 'resid_pre']) {
+        await hyaline.session.update({ patchKind });
+        await document.querySelector<HTMLElement & { updateComplete: Promise<unknown> }>('view-patching')
+          ?.updateComplete;
+      }
+    });
     await finished(driver());
     const { shape, data } = await shownMap(driver());
     const [layer, pos] = [1, 4];
