@@ -136,6 +136,7 @@ export class HyalineAttention extends HyalineElement {
   protected override willUpdate(changed: PropertyValues): void {
     const hasChanged = (...names: string[]) => names.some((name) => changed.has(name));
     if (hasChanged('run', 'model', 'batch')) this.collect();
+    this.forgetOutside();
     if (hasChanged('run', 'model', 'scores')) void this.computeScores();
     if (hasChanged('run', 'layer')) void this.readNumbers();
   }
@@ -157,6 +158,14 @@ export class HyalineAttention extends HyalineElement {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  /** A query and a key of a longer run are none of this one's. */
+  private forgetOutside(): void {
+    if (!this.chosen) return;
+    const [, , queries, keys] = this.chosen.value.shape;
+    if (this.query !== null && !(this.query >= 0 && this.query < queries)) this.query = null;
+    if (this.key !== null && !(this.key >= 0 && this.key < keys)) this.key = null;
   }
 
   private fail(error: unknown): void {

@@ -326,6 +326,9 @@ gpuTest('attention: a line for each weight that can be seen, of one token while 
   all(attention, '[data-side=query][data-pos="3"]')[0].click();
   await attention.updateComplete;
   expect(drawn().sort()).toEqual(opacities(({ query }) => query === 3).sort());
+  attention.query = POS; // of a longer run
+  await attention.updateComplete;
+  expect([attention.query, drawn().sort()]).toEqual([null, opacities(() => true).sort()]);
   expect(textOf(attention, '[data-side=query] span:not(.unseen)')[0]).toBe(LABEL);
   expect(all(attention, 'img')).toEqual([]);
 });
