@@ -126,12 +126,25 @@ export class App extends View {
       if (this.parts.get(view) === 'failed') this.parts.delete(view);
       this.change({ view });
     };
-    return html`<div role="tablist" aria-label="Views">
+    return html`<div role="tablist" aria-label="Views" @keydown=${this.walkTabs}>
       ${VIEWS.filter((name) => VIEW_ENTRIES[name]).map(
         (name) => html`<button role="tab" id="tab-${name}" aria-selected=${name === this.state.view}
           aria-controls="view" tabindex=${name === this.state.view ? 0 : -1} @click=${choose(name)}>${VIEW_ENTRIES[name]?.title}</button>`,
       )}
     </div>`;
+  }
+
+  /** Tabs are one stop of the Tab key; arrows, Home and End go to others, and show them. */
+  private walkTabs(event: KeyboardEvent): void {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own: Alt and an arrow go back
+    const tabs = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>('[role="tab"]')];
+    const at = tabs.indexOf(event.target as HTMLElement);
+    const last = tabs.length - 1;
+    const to = { ArrowLeft: at > 0 ? at - 1 : last, ArrowRight: at < last ? at + 1 : 0, Home: 0, End: last }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    tabs[to].focus();
+    tabs[to].click();
   }
 
   private view(): TemplateResult | typeof nothing {

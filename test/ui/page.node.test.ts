@@ -5,6 +5,7 @@ import { accessibilityTests } from './accessibility.ts';
 import { attributionTests } from './attribution.ts';
 import { changeTests } from './changes.ts';
 import { contentPolicyTests } from './content_policy.ts';
+import { frameTests } from './frame.ts';
 import { generateTests } from './generate.ts';
 import { countOnGpu } from './gpu_memory.ts';
 import { keepTests } from './keep.ts';
@@ -41,6 +42,7 @@ afterAll(async () => {
 describe('next tokens', () => predictionTests(driver));
 describe('content security policy', () => contentPolicyTests(driver));
 describe('accessibility', () => accessibilityTests(driver));
+describe('frame', () => frameTests(driver));
 describe('changes', () => changeTests(driver));
 describe('patching', () => patchingTests(driver));
 describe('generate', () => generateTests(driver));

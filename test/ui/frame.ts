@@ -1,0 +1,23 @@
+// The frame of the page: what stands around every view, and how it is reached.
+import { expect, test } from 'vitest';
+import type { PageDriver } from './page_driver.ts';
+
+export function frameTests(driver: () => PageDriver): void {
+  test('the keyboard goes from tab to tab', async () => {
+    const { page, show } = driver();
+    await show({ view: 'attention' });
+    const shown = () =>
+      page.evaluate(() => [document.activeElement?.id, document.querySelector('[aria-selected="true"]')?.id]);
+    await page.focus('#tab-attention');
+    const after = async (key: 'ArrowRight' | 'ArrowLeft' | 'Home' | 'End') => {
+      await page.keyboard.press(key);
+      await page.waitForFunction(() => document.activeElement?.getAttribute('aria-selected') === 'true');
+      return shown();
+    };
+    expect(await after('ArrowRight')).toEqual(['tab-lens', 'tab-lens']);
+    expect(await after('Home')).toEqual(['tab-model', 'tab-model']);
+    expect(await after('ArrowLeft')).toEqual(['tab-tour', 'tab-tour']);
+    expect(await after('ArrowRight')).toEqual(['tab-model', 'tab-model']);
+    expect(await after('End')).toEqual(['tab-tour', 'tab-tour']);
+  });
+}
