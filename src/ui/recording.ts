@@ -40,8 +40,8 @@ export interface RecordedSession {
 interface RecordedModel {
   readonly config: PageModel['config'];
   readonly hooks: readonly Hook[];
-  /** The text of every id; null where the model has no tokenizer. */
-  readonly vocabulary: readonly string[] | null;
+  /** The text of every id, null for one that the tokenizer does not know; null where the model has no tokenizer. */
+  readonly vocabulary: readonly (string | null)[] | null;
 }
 
 interface RecordedRunData {
@@ -71,7 +71,7 @@ export async function recordSession(session: Recordable): Promise<Uint8Array<Arr
   };
   for (const which of RUNS) {
     const run = runs[which];
-    if (run) metadata[which] = JSON.stringify(await describeRun(run, `${which}/`, tensors));
+    if (run) metadata[which] = JSON.stringify(await describeRun(run, `${which}/`, tensors), writeNumber);
   }
   return writeSafetensors(
     tensors.map(({ name, shape, data }) => ({ name, dtype: 'F32', shape, data })),
@@ -80,7 +80,14 @@ export async function recordSession(session: Recordable): Promise<Uint8Array<Arr
 }
 
 function describeModel({ config, hooks, tokenizer }: PageModel): RecordedModel {
-  const vocabulary = tokenizer && Array.from({ length: config.dVocabOut }, (_, id) => tokenizer.tokenText(id));
+  const text = (id: number) => {
+    try {
+      return tokenizer?.tokenText(id) ?? null;
+    } catch {
+      return null; // vocabularies are padded beyond what their tokenizers know
+    }
+  };
+  const vocabulary = tokenizer && Array.from({ length: config.dVocabOut }, (_, id) => text(id));
   return { config, hooks, vocabulary };
 }
 
@@ -97,6 +104,17 @@ async function describeRun(run: PageRun, prefix: string, tensors: Tensor[]): Pro
     values.push({ name, axes: read.axes, tensor });
   }
   return { ids, tokens, numerics, warnings, values, analyses: Object.fromEntries(await run.analyses()) };
+}
+
+/** For `JSON.stringify`, which has no words for NaN and infinities, nor for −0: `{ float: 'NaN' }`. */
+function writeNumber(_: string, x: unknown): unknown {
+  if (typeof x !== 'number' || (Number.isFinite(x) && !Object.is(x, -0))) return x;
+  return { float: Object.is(x, -0) ? '-0' : String(x) };
+}
+
+/** For `JSON.parse`. */
+function readNumber(_: string, x: unknown): unknown {
+  return typeof x === 'object' && x !== null && 'float' in x ? Number(x.float) : x;
 }
 
 function hasSameBits(a: Tensor, b: Tensor): boolean {
@@ -173,14 +191,21 @@ export async function openRecording(bytes: Uint8Array<ArrayBuffer>, name: string
   return {
     state: readLink(metadata.link ?? '').state,
     runs: { before, after, second },
-    shown: { config, hooks, tokenizer: vocabulary && { tokenText: (id) => vocabulary[id] ?? '' } },
+    shown: { config, hooks, tokenizer: vocabulary && { tokenText: (id) => textIn(vocabulary, id) } },
     adapter: metadata.adapter ?? '',
   };
 }
 
+/** @throws Error as a tokenizer does */
+function textIn(vocabulary: readonly (string | null)[], id: number): string {
+  const text = vocabulary[id] ?? null;
+  if (text === null) throw new Error(`recording: there is no token ${id}`);
+  return text;
+}
+
 function parse<T>(metadata: SafetensorsFile['metadata'], key: string, file: string): T {
   try {
-    return JSON.parse(metadata[key]);
+    return JSON.parse(metadata[key], readNumber);
   } catch (error) {
     throw new Error(`recording: ${file}: its ${key} is not JSON. ${error instanceof Error ? error.message : error}`);
   }

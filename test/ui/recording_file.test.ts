@@ -36,6 +36,7 @@ const RUN = {
     'statistics alias of x': { mean: 1.5 },
     'statistics logits': { mean: 3.5 },
     lens: [{ top: [0.1, 1 / 3] }],
+    strange: [{ float: 'NaN' }, { float: '-Infinity' }, { float: '-0' }, 0],
   },
 };
 
@@ -44,7 +45,7 @@ const METADATA = {
   hyaline_recording: '1',
   adapter: 'an adapter',
   link: linkOf(STATE),
-  model: JSON.stringify({ config: { nLayers: 1, nHeads: 1, dVocabOut: 3 }, hooks: [], vocabulary: ['', 'a', ' b'] }),
+  model: JSON.stringify({ config: { nLayers: 1, nHeads: 1, dVocabOut: 3 }, hooks: [], vocabulary: [null, 'a', ' b'] }),
   before: JSON.stringify(RUN),
 };
 
@@ -71,7 +72,10 @@ test('what was recorded comes back: state, tokens, values by their bits, analyse
     1,
   ]);
   expect(shown.tokenizer?.tokenText(2)).toBe(' b');
+  for (const id of [0, 3]) expect(() => shown.tokenizer?.tokenText(id)).toThrow(`there is no token ${id}`);
   expect(await before?.analysis('lens', () => Promise.reject())).toEqual([{ top: [0.1, 1 / 3] }]);
+  const strange = await before?.analysis('strange', () => Promise.reject());
+  expect(strange).toStrictEqual([Number.NaN, Number.NEGATIVE_INFINITY, -0, 0]);
   expect(await before?.statistics('x')).toEqual({ mean: 1.5 });
 });
 
