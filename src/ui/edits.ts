@@ -139,7 +139,9 @@ async function vectorAt(cache: ActivationCache, name: string, pos: number | null
   const { data, shape, axes } = await cache.read(name);
   if (axes.length !== 3 || axes[1] !== 'pos') throw new Error(`${name} has no vector for each position.`);
   const [, positions, width] = shape;
-  if (pos !== null && pos >= positions) throw new Error(`there is no position ${pos} in one of the prompts.`);
+  if (pos !== null && !(pos >= -positions && pos < positions)) {
+    throw new Error(`there is no position ${pos} in one of the prompts.`);
+  }
   const at = pos === null ? Array.from({ length: positions }, (_, p) => p) : [pos < 0 ? pos + positions : pos];
   const mean = new Float64Array(width);
   for (const p of at) for (let i = 0; i < width; i++) mean[i] += data[p * width + i] / at.length;
@@ -163,7 +165,7 @@ export function atIndex(index: Readonly<Record<string, number>>): Edit['at'] {
 
 /** An axis by the word that `Selection` has for it. */
 export function wordOfAxis(axis: string): string {
-  return SHORT_AXES[axis] ?? axis;
+  return Object.hasOwn(SHORT_AXES, axis) ? SHORT_AXES[axis] : axis;
 }
 
 const SHORT_AXES: Readonly<Record<string, string>> = {

@@ -123,7 +123,7 @@ export function recovery(metric: number, { corrupted, clean }: Pick<PatchingMap,
 
 /** The change that does what one cell did. */
 export function patchOfCell(kind: string, index: Readonly<Record<string, number>>): Edit | null {
-  const choice = PATCH_KINDS[kind as PatchKind];
+  const choice = Object.hasOwn(PATCH_KINDS, kind) && PATCH_KINDS[kind as PatchKind];
   if (!choice) return null;
   const { layer, ...place } = index;
   return createEdit('patch', `blocks.${layer}.${choice.hook}`, { at: atIndex(place) });
