@@ -54,6 +54,9 @@ function parse(text: string, usual: unknown): unknown {
 
 type Check = (value: unknown) => boolean;
 
+/** Changes and pins: a pin of another prompt is a run of its own, and nobody can look at more. */
+const MOST = 100;
+
 const isText: Check = (value) => typeof value === 'string';
 const isCount: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
 const isInteger: Check = (value) => Number.isInteger(value);
@@ -67,9 +70,9 @@ const isRecordOf =
   (value) =>
     typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(fits);
 const isListOf =
-  (fits: Check): Check =>
+  (fits: Check, most = Number.POSITIVE_INFINITY): Check =>
   (value) =>
-    Array.isArray(value) && value.every(fits);
+    Array.isArray(value) && value.length <= most && value.every(fits);
 const isNullOr =
   (fits: Check): Check =>
   (value) =>
@@ -96,7 +99,13 @@ const isEdit = has({
   isOn: (value) => typeof value === 'boolean',
 });
 
-const isPin = has({ model: isText, prompt: isText, edits: isListOf(isEdit), hook: isText, index: isRecordOf(isCount) });
+const isPin = has({
+  model: isText,
+  prompt: isText,
+  edits: isListOf(isEdit, MOST),
+  hook: isText,
+  index: isRecordOf(isCount),
+});
 
 const isStudy = has({
   weights: isText,
@@ -123,8 +132,8 @@ const CHECKS: Readonly<Record<keyof PageState, Check>> = {
   head: isCount,
   answer: isNullOr(isCount),
   wrong: isNullOr(isCount),
-  edits: isListOf(isEdit),
-  pins: isListOf(isPin),
+  edits: isListOf(isEdit, MOST),
+  pins: isListOf(isPin, MOST),
   patchKind: isText,
   maxNewTokens: (value) => isCount(value) && (value as number) > 0,
   temperature: (value) => isFiniteNumber(value) && (value as number) >= 0,

@@ -158,7 +158,8 @@ export const DEFAULT_STATE: PageState = {
 
 /** What the page begins with for a model. */
 export function startOf(model: string): PageState {
-  return { ...DEFAULT_STATE, model, prompt: FIRST_PROMPTS[model] ?? DEFAULT_STATE.prompt };
+  const isKnown = Object.hasOwn(FIRST_PROMPTS, model); // `constructor` is a name that somebody may ask for
+  return { ...DEFAULT_STATE, model, prompt: isKnown ? FIRST_PROMPTS[model] : DEFAULT_STATE.prompt };
 }
 
 /** An edit with what it does not need left at its neutral value. */

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { linkOf, readLink } from '../../src/ui/link.ts';
 import {
+  createEdit,
   DEFAULT_STATE,
   type Direction,
   EDIT_KINDS,
@@ -153,6 +154,22 @@ test('whatever a link says, a whole state comes of it', () => {
     }),
     { numRuns: 500 },
   );
+});
+
+test('a model of any name begins with a prompt', () => {
+  for (const model of ['constructor', '__proto__', 'toString']) {
+    expect(readLink(`#model=${model}`).state).toEqual({ ...DEFAULT_STATE, model });
+  }
+});
+
+test('more changes or pins than anybody can look at are left out', () => {
+  const edit = createEdit('zero', 'hook_embed');
+  const pin = { model: 'circuit-zoo', prompt: '', edits: [], hook: 'hook_embed', index: { pos: 0 } };
+  for (const [key, one] of Object.entries({ edits: edit, pins: pin })) {
+    const link = (count: number) => `#${key}=${encodeURIComponent(JSON.stringify(Array(count).fill(one)))}`;
+    expect(readLink(link(100)).problems).toEqual([]);
+    expect(readLink(link(101)).problems).toHaveLength(1);
+  }
 });
 
 test('what looks like a program stays text', () => {
