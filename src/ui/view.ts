@@ -59,7 +59,8 @@ export abstract class View extends LitElement {
       results.set(key, result);
       this.requestUpdate();
     };
-    compute().then(
+    const computed = async () => compute(); // what it throws at once is a failure like any other
+    computed().then(
       (value) => settle({ state: 'done', value }),
       (error) => settle({ state: 'failed', message: error instanceof Error ? error.message : String(error) }),
     );

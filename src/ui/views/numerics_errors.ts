@@ -1,10 +1,11 @@
 // The errors of a run against float64, as a map and in words. Two float64 passes are computed in a worker.
 import { html, nothing, type TemplateResult } from 'lit';
-import { formatNumber, quoteToken } from '../../elements/index.ts';
+import { formatNumber } from '../../elements/index.ts';
 import { type NumericsFigure, type NumericsReport, type NumericsValue, numericsMap } from '../../index.ts';
 import { JobView } from '../job_view.ts';
 import { NumericsClient } from '../numerics_client.ts';
 import type { PageRun } from '../page_run.ts';
+import { nameOfToken } from '../token_input.ts';
 import { legend, logScale, type MapValue, SHARE_SCALE, valueMap } from '../value_map.ts';
 
 const KEY = 'numerics report';
@@ -189,11 +190,7 @@ class NumericsErrors extends JobView {
   }
 
   private predictions({ predictions, tokens }: NumericsReport): TemplateResult {
-    const text = (id: number | null) => {
-      if (id === null) return '–';
-      const { tokenizer } = this.session.shown ?? {};
-      return tokenizer ? quoteToken(tokenizer.tokenText(id)) : String(id);
-    };
+    const text = (id: number | null) => (id === null ? '–' : nameOfToken(this.session.shown, id));
     return html`<details><summary>Predictions position by position</summary><div class="scroll" tabindex="0" role="region"
       aria-label="Predictions position by position"><table>
       <thead><tr><th scope="col" class="number">position</th><th scope="col">token</th><th scope="col">next in float64</th><th scope="col">next here</th>

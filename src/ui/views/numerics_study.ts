@@ -9,6 +9,7 @@ import { NumericsClient } from '../numerics_client.ts';
 import type { Rounding, StudyResult } from '../numerics_tasks.ts';
 import type { PageRun } from '../page_run.ts';
 import { FORMATS, type StudyChoice } from '../state.ts';
+import { nameOfToken } from '../token_input.ts';
 import { legend, logScale, type MapValue, valueMap } from '../value_map.ts';
 import { short } from './numerics_errors.ts';
 
@@ -151,18 +152,13 @@ class NumericsStudy extends JobView {
     const { token, want } = first.cases[0].prediction.tokens[0];
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Studies"><table id="studies">
       <thead><tr><th scope="col">rounded</th><th scope="col" class="number">mean KL, nats</th><th scope="col" class="number">largest</th>
-        <th scope="col" class="number">first tokens</th><th scope="col" class="number">P(${this.tokenText(token)})</th>
+        <th scope="col" class="number">first tokens</th><th scope="col" class="number">P(${nameOfToken(this.session.shown, token)})</th>
         <th scope="col">first error of 1 %</th></tr></thead>
       <tbody>
         <tr><td>float64</td><td class="number">0</td><td class="number">0</td><td class="number">all</td>
           <td class="number">${formatProbability(want)}</td><td class="name">–</td></tr>
         ${row(first.cases[0], first, null)}${done.map(({ choice, study }) => row(study.cases[1], study, choice))}
       </tbody></table></div>`;
-  }
-
-  private tokenText(id: number): string {
-    const { tokenizer } = this.session.shown ?? {};
-    return tokenizer ? quoteToken(tokenizer.tokenText(id)) : String(id);
   }
 
   private result({ study, first }: StudyResult, run: PageRun): TemplateResult {
