@@ -1,5 +1,5 @@
-// Work that takes long and that the user starts, watches and may stop. It goes on while another tab is looked at, and its result is kept
-// with what it is about (a run, a model) as long as that is there. No DOM here.
+// Work that takes long and that the user starts, watches and may stop. It goes on while another tab is looked at, and ends with what it is
+// about (a run, a model, a device) where that is replaced; its result is kept as long. No DOM here.
 import type { Session } from './session.ts';
 
 export interface Progress {
@@ -28,10 +28,21 @@ const jobsOf = new WeakMap<Session, Jobs>();
 /** Whoever shows jobs listens to `change`. */
 export class Jobs extends EventTarget {
   private readonly entries = new WeakMap<object, Map<string, Entry>>();
+  /** What jobs that are under way are about. */
+  private readonly busy = new Set<object>();
+
+  private constructor(session: Session) {
+    super();
+    session.addEventListener('change', () => {
+      const { model, device, runs } = session;
+      const there = new Set<object | null>([model, device, ...Object.values(runs)]);
+      for (const of of this.busy) if (!there.has(of)) this.stopAll(of); // nobody could see its result, or stop it
+    });
+  }
 
   /** Those of a session. */
   static of(session: Session): Jobs {
-    const jobs = jobsOf.get(session) ?? new Jobs();
+    const jobs = jobsOf.get(session) ?? new Jobs(session);
     jobsOf.set(session, jobs);
     return jobs;
   }
@@ -67,8 +78,10 @@ export class Jobs extends EventTarget {
     const settle = (job: Job<T>) => {
       if (entries.get(key) !== entry) return; // stopped: its end is of no interest
       entry.job = job;
+      this.note(of);
       this.announce();
     };
+    this.busy.add(of);
     work((progress) => settle({ state: 'pending', progress }), controller.signal).then(
       (value) => settle({ state: 'done', value }),
       (error) => settle({ state: 'failed', message: error instanceof Error ? error.message : String(error) }),
@@ -84,7 +97,17 @@ export class Jobs extends EventTarget {
     if (entry.before) entries.set(key, entry.before);
     else entries.delete(key);
     entry.controller.abort(new DOMException('Stopped.', 'AbortError'));
+    this.note(of);
     this.announce();
+  }
+
+  private stopAll(of: object): void {
+    for (const key of this.keys(of)) this.stop(of, key);
+  }
+
+  /** Keeps `busy` true. */
+  private note(of: object): void {
+    if (!this.keys(of).some((key) => this.get(of, key)?.state === 'pending')) this.busy.delete(of);
   }
 
   private announce(): void {
