@@ -15,8 +15,16 @@ import { VIEW_ENTRIES } from './views/index.ts';
 const PHASES: readonly Phase[] = ['download', 'upload', 'compile'];
 
 export class App extends View {
+  static override properties = { ...View.properties, linkProblems: { attribute: false } };
+  /** What the link said that was left out, one sentence each; until it is dismissed. */
+  declare linkProblems: readonly string[];
   /** Code that was asked for when it was first needed. */
   private readonly parts = new Map<ViewName | 'tour panel', 'loading' | 'loaded' | 'failed'>();
+
+  constructor() {
+    super();
+    this.linkProblems = [];
+  }
 
   override render(): TemplateResult {
     return html`
@@ -32,6 +40,7 @@ export class App extends View {
       </header>
       <main>
         <page-recording .session=${this.session}></page-recording>
+        ${this.linkProblem()}
         <section id="prompt-section" aria-label="Prompt">${this.promptForm()}${this.progress()}${this.tokens()}</section>
         <aside>
           ${this.tour()}
@@ -67,6 +76,12 @@ export class App extends View {
     const prompt = String(new FormData(event.target as HTMLFormElement).get('prompt'));
     if (prompt === this.state.prompt) void this.session.rerun();
     else this.change({ prompt });
+  }
+
+  private linkProblem(): TemplateResult | typeof nothing {
+    if (this.linkProblems.length === 0) return nothing;
+    return html`<section id="link-problem" role="alert">${this.linkProblems.map((text) => html`<p>${text}</p>`)}
+      <button @click=${() => (this.linkProblems = [])}>Dismiss</button></section>`;
   }
 
   private progress(): TemplateResult {

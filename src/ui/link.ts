@@ -2,6 +2,8 @@
 // is as at the start is left out; what does not fit is said and left out, so that a mangled link opens a page and not an error.
 import { DEFAULT_STATE, EDIT_KINDS, FORMATS, type PageState, startOf, VIEWS } from './state.ts';
 
+const LONGEST_QUOTE = 60;
+
 /** Numbers, texts and choices stand as they are; lists and records as JSON. */
 export function linkOf(state: PageState): string {
   const parameters = new URLSearchParams();
@@ -31,12 +33,17 @@ export function readLink(hash: string): ReadLink {
   for (const [key, text] of parameters) {
     const fits = Object.hasOwn(CHECKS, key) && CHECKS[key as keyof PageState]; // nothing that every object has
     const value = parse(text, DEFAULT_STATE[key as keyof PageState]);
-    if (!fits) problems.push(`The link says "${key}", which this page does not know.`);
-    else if (!fits(value)) problems.push(`The link's ${key} is ${JSON.stringify(text)}, which cannot be.`);
+    if (!fits) problems.push(`The link says ${quoted(key)}, which this page does not know.`);
+    else if (!fits(value)) problems.push(`The link's ${key} is ${quoted(text)}, which cannot be.`);
     else read[key] = value;
   }
   const model = typeof read.model === 'string' ? read.model : DEFAULT_STATE.model;
   return { state: { ...startOf(model), ...read }, problems };
+}
+
+/** In quotes, as much as fits in a sentence. */
+function quoted(text: string): string {
+  return JSON.stringify(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text);
 }
 
 function asText(value: PageState[keyof PageState]): string {

@@ -22,7 +22,8 @@ const session = new Session(state);
 
 /** Goes to a link of this page without loading the page again. */
 async function open(link: string): Promise<void> {
-  const { state: next } = readLink(link);
+  const { state: next, problems } = readLink(link);
+  app.linkProblems = problems;
   if (linkOf(next) !== linkOf(session.state)) await session.update(next);
 }
 
@@ -43,6 +44,6 @@ addEventListener('hashchange', () => open(location.hash));
 
 const app = document.createElement('hyaline-app') as App;
 app.session = session;
+app.linkProblems = problems;
 document.querySelector('#page')?.replaceChildren(app);
-if (problems.length > 0) console.warn(problems.join('\n'));
 session.start();

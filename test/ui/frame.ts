@@ -20,4 +20,19 @@ export function frameTests(driver: () => PageDriver): void {
     expect(await after('ArrowRight')).toEqual(['tab-model', 'tab-model']);
     expect(await after('End')).toEqual(['tab-tour', 'tab-tour']);
   });
+
+  test('what a link says that cannot be is told on the page, and the rest is shown', async () => {
+    const { page, show } = driver();
+    await show({});
+    await page.evaluate(() => hyaline.open('#view=lens&pos=last&<b>=1'));
+    await page.waitForSelector('#link-problem');
+    const told = await page.$$eval('#link-problem p', (lines) => lines.map(({ textContent }) => textContent));
+    expect(told).toEqual([
+      'The link\'s pos is "last", which cannot be.',
+      'The link says "<b>", which this page does not know.',
+    ]);
+    expect(await page.evaluate(() => hyaline.session.state.view)).toBe('lens');
+    await page.click('#link-problem button');
+    await page.waitForFunction(() => !document.querySelector('#link-problem'));
+  });
 }

@@ -111,6 +111,7 @@ describe('what does not fit is left out with a sentence', () => {
     ['#__proto__=1', 'The link says "__proto__", which this page does not know.'],
     ['#constructor=1', 'The link says "constructor", which this page does not know.'],
     ['#toString=1', 'The link says "toString", which this page does not know.'],
+    [`#${'a'.repeat(1000)}=1`, `The link says "${'a'.repeat(60)}…", which this page does not know.`],
     ['#pos=last', 'The link\'s pos is "last", which cannot be.'],
     ['#pos=1.5', 'The link\'s pos is "1.5", which cannot be.'],
     ['#pos=1e999', 'The link\'s pos is "1e999", which cannot be.'],
