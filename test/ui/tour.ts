@@ -71,6 +71,16 @@ export function tourTests(driver: () => PageDriver): void {
     await show({});
   });
 
+  test('a number that a prompt of the user does not have is told, and the lesson goes on', async () => {
+    const { show } = driver();
+    await show({ lesson: 1, step: 2, prompt: 'Mary' });
+    const told = await checks();
+    expect(told.map((text) => text.replace(/\s+/g, ' '))).toContainEqual(
+      expect.stringMatching(/of 2\.0 to the second " John": 0\.919 could not be measured: there is no position 10/),
+    );
+    await show({});
+  });
+
   test('the spectrum of a cosine is its frequency, with two directions', () => {
     const p = 13;
     const rows = Array.from({ length: p }, (_, a) => 2 * Math.cos((2 * Math.PI * 4 * a) / p + 1));

@@ -60,7 +60,11 @@ export function attention(layer: number, head: number, from: number, to: number)
     const run = runOf(of, 'before');
     const { data, shape } = await run.cache.get(`blocks.${layer}.attn.hook_pattern`).read();
     const [, , queries, keys] = shape;
-    const at = (pos: number) => (pos < 0 ? pos + queries : pos);
+    const at = (pos: number) => {
+      const counted = pos < 0 ? pos + queries : pos;
+      if (counted < 0 || counted >= queries) throw new Error(`there is no position ${pos} in this prompt.`);
+      return counted;
+    };
     return data[(head * queries + at(from)) * keys + at(to)];
   };
 }
