@@ -172,7 +172,7 @@ export class Session extends EventTarget {
     this.destroyRuns(runs);
     model?.destroy();
     this.phases.clear();
-    this.say('ready', `A recording: ${runs.before?.ids.length} tokens, ${runs.before?.cache.names.length} values.`);
+    this.say('ready', `A recording: ${inTokens(runs.before?.ids.length ?? 0)}, ${runs.before?.cache.names.length} values.`);
   }
 
   /** Ends what is under way; the state stays. */
@@ -278,7 +278,7 @@ export class Session extends EventTarget {
     };
     try {
       const before = await keepOrRun(shown.before, prompt);
-      const other = second.trim() === '' ? null : await keepOrRun(shown.second, second);
+      const other = second.trim() === '' ? null : await keepOrRun(shown.second, second).catch(ofSecond);
       let after: PageRun | null = null;
       let changes = edits;
       try {
@@ -297,7 +297,7 @@ export class Session extends EventTarget {
       throw error;
     }
     if (this.changesProblem !== null) throw new Error(this.changesProblem);
-    const counted = `${this.runs.before?.ids.length} tokens, ${this.runs.before?.cache.names.length} values kept`;
+    const counted = `${inTokens(this.runs.before?.ids.length ?? 0)}, ${this.runs.before?.cache.names.length} values kept`;
     this.say('ready', `${counted}. Forward pass ${this.run?.elapsedMs?.toFixed(0)} ms.`);
   }
 
@@ -332,11 +332,8 @@ export class Session extends EventTarget {
   /** Shows what went wrong; what is on screen stays. */
   fail(error: unknown): void {
     this.problem = messageOf(error);
-    const isOfChanges = this.changesProblem !== null;
-    this.say(
-      'failed',
-      isOfChanges ? 'The changes did not work; what is shown is the last run that did.' : 'That did not work:',
-    );
+    const what = this.changesProblem !== null ? 'The changes' : 'That';
+    this.say('failed', `${what} did not work${this.run ? '; what is shown is the last run that did.' : ':'}`);
   }
 
   private say(activity: Activity, text: string): void {
@@ -359,6 +356,16 @@ export class Session extends EventTarget {
   }
 }
 
+function inTokens(count: number): string {
+  return `${count} ${count === 1 ? 'token' : 'tokens'}`;
+}
+
+/** Says that it is the second prompt which did not work. */
+function ofSecond(error: unknown): never {
+  if (error instanceof Error && error.name !== 'AbortError') error.message = `Second prompt: ${error.message}`;
+  throw error;
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -367,7 +374,7 @@ function locationOf(name: string, files: readonly File[]): string | readonly Fil
   if (name.startsWith('files:')) {
     if (files.length > 0) return files;
     throw new Error(
-      `The link names files of somebody's machine (${name.slice(6)}). Open them by "Open files", or choose a model.`,
+      `The link names files of somebody's machine (${name.slice(6)}). Open them by "Open another", or choose a model.`,
     );
   }
   return (EMBEDDED_MODELS as readonly string[]).includes(name) ? `./models/${name}/` : name;
