@@ -1,6 +1,7 @@
 // Choosing a model: an embedded one, files or a folder from a picker or by drag and drop, or a name on the hub.
 import { html, type TemplateResult } from 'lit';
 import { droppedFiles } from './dropped_files.ts';
+import { firstIds, isPromptFor } from './page_run.ts';
 import { EMBEDDED_MODELS, startOf } from './state.ts';
 import { View } from './view.ts';
 
@@ -59,7 +60,7 @@ class ModelChoice extends View {
     const select = event.target as HTMLSelectElement;
     const name = select.value;
     select.value = this.state.model; // until it is there
-    void this.session.open(name, [], { ...startOf(name), view: this.state.view });
+    void this.session.open(name, [], () => ({ ...startOf(name), view: this.state.view }));
   }
 
   private pick(event: Event): void {
@@ -86,11 +87,16 @@ class ModelChoice extends View {
     if (name) void this.openAs(name.startsWith('hf:') ? name : `hf:${name}`, []);
   }
 
-  /** A model that the page knows nothing of begins with the prompt that there is, and with no changes, which name values of the other. */
+  /**
+   * A model that the page knows nothing of begins with the prompt that there is, or with ids where it has no tokenizer for a text; and
+   * with no changes, which name values of the other.
+   */
   private async openAs(name: string, files: readonly File[]): Promise<void> {
     (this.querySelector('#open-model') as HTMLDetailsElement).open = false;
-    const { view, prompt } = this.state;
-    await this.session.open(name, files, { ...startOf(name), view, prompt });
+    await this.session.open(name, files, (model) => {
+      const { view, prompt } = this.state;
+      return { ...startOf(name), view, prompt: isPromptFor(model, prompt) ? prompt : firstIds(model) };
+    });
   }
 }
 

@@ -163,14 +163,25 @@ export class LiveRun implements PageRun {
  */
 export function idsOf(model: Model, prompt: string): number[] {
   if (model.tokenizer) return model.toTokens(prompt);
-  const words = prompt.split(/[\s,]+/).filter(Boolean);
-  const stranger = words.find((word) => !/^\d+$/.test(word));
-  if (stranger !== undefined || words.length === 0) {
-    throw new Error(
-      `tokens: this model has no tokenizer; type ids of 0–${model.config.dVocab - 1}, such as "${Array.from({ length: Math.min(3, model.config.nCtx) }, (_, i) => i + 1).join(' ')}".`,
-    );
-  }
-  return words.map(Number);
+  if (isPromptFor(model, prompt)) return wordsOf(prompt).map(Number);
+  throw new Error(
+    `tokens: this model has no tokenizer; type ids of 0–${model.config.dVocab - 1}, such as "${firstIds(model)}".`,
+  );
+}
+
+/** Whether a prompt is of the model's kind: any text, or numbers for a model without a tokenizer. */
+export function isPromptFor({ tokenizer }: Model, prompt: string): boolean {
+  const words = wordsOf(prompt);
+  return tokenizer !== null || (words.length > 0 && words.every((word) => /^\d+$/.test(word)));
+}
+
+/** A prompt for a model without a tokenizer. */
+export function firstIds({ config }: Model): string {
+  return Array.from({ length: Math.min(3, config.nCtx) }, (_, i) => i + 1).join(' ');
+}
+
+function wordsOf(prompt: string): string[] {
+  return prompt.split(/[\s,]+/).filter(Boolean);
 }
 
 /** The most probable tokens after a position. */

@@ -113,7 +113,7 @@ export class Session extends EventTarget {
     const next = { ...previous, ...change };
     const isOtherRun = RUN_KEYS.some((key) => JSON.stringify(previous[key]) !== JSON.stringify(next[key]));
     // A recording stays as it is until a live model takes its place.
-    if (next.model !== previous.model || (this.recording && isOtherRun)) return this.open(next.model, [], next);
+    if (next.model !== previous.model || (this.recording && isOtherRun)) return this.open(next.model, [], () => change);
     this.state = next;
     this.announce();
     if (!isOtherRun) return;
@@ -131,12 +131,17 @@ export class Session extends EventTarget {
   /**
    * Loads another model; the one before stays until this one is there, so that a broken file loses nothing.
    * @param name as `PageState.model`; with files of the user's, `files:NAME`
+   * @param stateOf what else is changed with it, when it is there
    */
-  async open(name: string, files: readonly File[] = [], state: Partial<PageState> = {}): Promise<void> {
+  async open(
+    name: string,
+    files: readonly File[] = [],
+    stateOf: (model: Model) => Partial<PageState> = () => ({}),
+  ): Promise<void> {
     await this.overtake(async (signal) => {
       await this.acquireDevice();
-      await this.load(name, files, signal);
-      this.state = { ...this.state, ...state, model: name };
+      const model = await this.load(name, files, signal);
+      this.state = { ...this.state, ...stateOf(model), model: name };
       await this.runAll(signal);
     });
   }
@@ -172,7 +177,10 @@ export class Session extends EventTarget {
     this.destroyRuns(runs);
     model?.destroy();
     this.phases.clear();
-    this.say('ready', `A recording: ${inTokens(runs.before?.ids.length ?? 0)}, ${runs.before?.cache.names.length} values.`);
+    this.say(
+      'ready',
+      `A recording: ${inTokens(runs.before?.ids.length ?? 0)}, ${runs.before?.cache.names.length} values.`,
+    );
   }
 
   /** Ends what is under way; the state stays. */
@@ -229,7 +237,7 @@ export class Session extends EventTarget {
     this.runs = NO_RUNS;
   }
 
-  private async load(name: string, files: readonly File[], signal: AbortSignal): Promise<void> {
+  private async load(name: string, files: readonly File[], signal: AbortSignal): Promise<Model> {
     this.say('loading', `Loading ${name} …`);
     this.phases.clear();
     let last = performance.now();
@@ -255,6 +263,7 @@ export class Session extends EventTarget {
     this.shown = model;
     this.recording = null;
     this.files = files;
+    return model;
   }
 
   /**

@@ -47,15 +47,19 @@ export function loadingTests(driver: () => PageDriver): void {
 
   test('a folder is dropped, and its model runs', async () => {
     const { page, show } = driver();
-    await show({ prompt: '37 90 113' }); // a text for the one model, ids for the other
+    await show({ prompt: 'The capital of France is' });
     const client = await page.createCDPSession();
     const data = { items: [], files: [join(models, 'modular-addition')], dragOperationsMask: 1 };
     const at = { x: 600, y: 400, data };
-    await after(async () => {
+    const drop = async () => {
       for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
         await client.send('Input.dispatchDragEvent', { type, ...at });
       }
-    });
+    };
+    await after(drop);
+    expect([await problem(), (await state()).prompt]).toEqual([null, '1 2 3']); // no tokenizer, no text
+    await after(() => page.evaluate(() => hyaline.session.update({ prompt: '37 90 113' })));
+    await after(drop);
     expect(await problem()).toBe(null);
     expect(await state()).toMatchObject({ model: 'files:modular-addition', prompt: '37 90 113' });
     expect(await first()).toBe(`#${(37 + 90) % 113}`);
