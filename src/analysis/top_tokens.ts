@@ -48,7 +48,7 @@ export function topTokens(
 
 /**
  * The same for every row of logits that lie on the GPU: the same tokens and logits, probabilities to within float32. Copies
- * 8·k + 4 bytes per row.
+ * 8·k + 4 bytes per row. Of logits that are NaN fewer than k come: nothing is less probable than they.
  * @param logits `buffer` of `rows` rows of d_vocab_out, and the numerics of their run
  */
 export async function topTokensOnGpu(
@@ -69,10 +69,11 @@ export async function topTokensOnGpu(
       return Array.from(sums, (sum, row) => {
         const at = 2 * row * count;
         const maximum = chosen[at + 1];
-        return Array.from({ length: count }, (_, rank) => {
-          const [id, logit] = chosen.subarray(at + 2 * rank, at + 2 * rank + 2);
+        return Array.from({ length: count }, (_, rank) => at + 2 * rank).flatMap((pair) => {
+          const [id, logit] = chosen.subarray(pair, pair + 2);
+          if (id >= config.dVocabOut) return []; // the kernel found no more
           const text = tokenizer ? tokenizer.tokenText(id) : String(id);
-          return { id, text, probability: Math.exp(logit - maximum) / sum, logit };
+          return [{ id, text, probability: Math.exp(logit - maximum) / sum, logit }];
         });
       });
     }),

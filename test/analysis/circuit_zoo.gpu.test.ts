@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type ActivationCache,
+  add,
   attentionOffsetScore,
   decomposeResid,
   getFullResidDecomposition,
@@ -214,6 +215,17 @@ describe('the logit lens', () => {
     await expect(logitLens(model, cache, { names: 'hook_mlp_out' })).rejects.toThrow(
       'logitLens: no captured value matches hook_mlp_out.',
     );
+    cache.destroy();
+  });
+
+  test('of a stream that is NaN: NaN, and no token that there is not', async () => {
+    const { cache } = await model.runWithCache('The capital of France is', {
+      names: 'blocks.3.hook_resid_post',
+      hooks: [['blocks.3.hook_resid_post', add(Number.NaN)]],
+    });
+    const [{ top }] = await logitLens(model, cache, { names: cache.names, k: 3 });
+    expect(top[0].probability).toBeNaN();
+    for (const { id } of top) expect(id).toBeLessThan(model.config.dVocabOut);
     cache.destroy();
   });
 });
