@@ -71,7 +71,11 @@ class ModelChoice extends View {
   }
 
   private async drop(transfer: DataTransfer): Promise<void> {
-    await this.openFiles(await droppedFiles(transfer));
+    try {
+      await this.openFiles(await droppedFiles(transfer));
+    } catch (error) {
+      this.session.fail(error); // a folder that may not be read
+    }
   }
 
   private async openFiles(files: readonly File[]): Promise<void> {

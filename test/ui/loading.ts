@@ -48,6 +48,16 @@ export function loadingTests(driver: () => PageDriver): void {
   test('a folder is dropped, and its model runs', async () => {
     const { page, show } = driver();
     await show({ prompt: 'The capital of France is' });
+    // To another tab, as soon as it loads.
+    await page.evaluate(() => {
+      const { session } = hyaline;
+      const leave = () => {
+        if (session.status.activity !== 'loading') return;
+        session.removeEventListener('change', leave);
+        void session.update({ view: 'tour' });
+      };
+      session.addEventListener('change', leave);
+    });
     const client = await page.createCDPSession();
     const data = { items: [], files: [join(models, 'modular-addition')], dragOperationsMask: 1 };
     const at = { x: 600, y: 400, data };
@@ -61,7 +71,7 @@ export function loadingTests(driver: () => PageDriver): void {
     await after(() => page.evaluate(() => hyaline.session.update({ prompt: '37 90 113' })));
     await after(drop);
     expect(await problem()).toBe(null);
-    expect(await state()).toMatchObject({ model: 'files:modular-addition', prompt: '37 90 113' });
+    expect(await state()).toMatchObject({ model: 'files:modular-addition', prompt: '37 90 113', view: 'tour' });
     expect(await first()).toBe(`#${(37 + 90) % 113}`);
   });
 
