@@ -1,5 +1,5 @@
 // Three projects. `unit`: *.test.ts, in Node without a GPU. `node`: *.gpu.test.ts on Dawn in Node, and *.node.test.ts, which
-// are for Node alone. `chrome`: the same *.gpu.test.ts in headless Chrome, and *.chrome.test.ts, which are for Chrome alone.
+// are for Node alone. `chrome`: most of the same *.gpu.test.ts in headless Chrome, and *.chrome.test.ts, which are for Chrome alone.
 
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -38,6 +38,19 @@ const provide = {
 };
 const onGpu = { provide, testTimeout: 120_000, hookTimeout: 120_000, isolate: false, fileParallelism: false };
 
+/**
+ * Chrome has the Dawn and the adapter that Node has. These run in Node alone: what they are about is seen in Chrome through the page
+ * (test/ui: predictions, sweeps, attribution, generation, memory after a hundred interactions), or is arithmetic of kernels of which Chrome
+ * compiles samples in any case.
+ */
+const NODE_ALONE = [
+  'test/analysis/*.gpu.test.ts',
+  'test/engine/memory.gpu.test.ts',
+  'test/hooks/{generate,in_flight,round,rounded_weights}.gpu.test.ts',
+  'test/kernels/{sample,weight_access}.gpu.test.ts',
+  'test/models/{real,stored_weights}.gpu.test.ts',
+];
+
 export default defineConfig({
   test: {
     projects: [
@@ -68,6 +81,7 @@ export default defineConfig({
         test: {
           name: 'browser', // its only instance is the project `chrome`
           include: ['test/**/*.{gpu,chrome}.test.ts'],
+          exclude: NODE_ALONE,
           setupFiles: ['test/tilings.chrome.ts'],
           ...onGpu,
           browser: {
