@@ -35,7 +35,7 @@ export class App extends View {
           ${['reproducible', 'fast'].map((mode) => html`<option ?selected=${mode === this.state.numerics}>${mode}</option>`)}
         </select></label>
         <page-keep .session=${this.session}></page-keep>
-        <span id="adapter">${this.session.adapterText}</span>
+        <span id="adapter" title=${this.session.adapterText}>${this.session.adapterText}</span>
         <span id="memory">${this.memoryText()}</span>
       </header>
       <main>

@@ -35,4 +35,27 @@ export function frameTests(driver: () => PageDriver): void {
     await page.click('#link-problem button');
     await page.waitForFunction(() => !document.querySelector('#link-problem'));
   });
+
+  test('on a phone nothing but what scrolls by itself is wider than the page', async () => {
+    const { page, show } = driver();
+    await page.setViewport({ width: 390, height: 844 });
+    try {
+      for (const view of ['patching', 'numerics'] as const) {
+        await show({ view });
+        await page.waitForSelector(`view-${view} select, view-${view} .study`);
+        const wider = await page.evaluate(() => {
+          const { scrollWidth, clientWidth } = document.documentElement;
+          return scrollWidth - clientWidth;
+        });
+        expect(wider, view).toBeLessThanOrEqual(0);
+      }
+      await page.click('#open-model summary');
+      const box = await page.$eval('#open-model .popover', (popover) => popover.getBoundingClientRect().toJSON());
+      expect(box.left).toBeGreaterThanOrEqual(0);
+      expect(box.right).toBeLessThanOrEqual(390);
+      await page.click('#open-model summary');
+    } finally {
+      await page.setViewport({ width: 1280, height: 720 });
+    }
+  });
 }
