@@ -95,7 +95,7 @@ class Predictions extends View {
       {
         label: tokenInput({
           ...{ label: 'Another token, to compare the answer with', id: 'wrong', model, shown, token: wrong },
-          placeholder: 'compare with …',
+          placeholder: 'compare with',
           choose: (id) => this.change({ wrong: id }),
         }),
         ...ofToken(wrong),
