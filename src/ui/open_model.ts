@@ -15,6 +15,10 @@ class ModelChoice extends View {
     if (event.type === 'drop') void this.drop(event.dataTransfer);
   };
 
+  private readonly closeFromOutside = (event: Event) => {
+    if (!event.composedPath().includes(this)) this.close();
+  };
+
   constructor() {
     super();
     this.isDragged = false;
@@ -23,11 +27,13 @@ class ModelChoice extends View {
   override connectedCallback(): void {
     super.connectedCallback();
     for (const type of ['dragover', 'dragleave', 'drop'] as const) addEventListener(type, this.drag);
+    addEventListener('pointerdown', this.closeFromOutside);
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     for (const type of ['dragover', 'dragleave', 'drop'] as const) removeEventListener(type, this.drag);
+    removeEventListener('pointerdown', this.closeFromOutside);
   }
 
   override render(): TemplateResult {
@@ -37,7 +43,7 @@ class ModelChoice extends View {
       <label>Model <select id="model" @change=${this.choose}>
         ${names.map((name) => html`<option .selected=${name === this.state.model}>${name}</option>`)}
       </select></label>
-      <details id="open-model">
+      <details id="open-model" @keydown=${this.closeByKey}>
         <summary>Open another</summary>
         <div class="popover">
           <label>Folder of a model
@@ -52,7 +58,7 @@ class ModelChoice extends View {
           <p class="muted">Files never leave this machine. GPT-2 and Llama in Hugging Face's layout, and TransformerLens's own.</p>
         </div>
       </details>
-      ${this.isDragged ? html`<p id="drop" role="status">Drop a model's folder or files to open it.</p>` : ''}
+      ${this.isDragged ? html`<p id="drop" role="status">Drop a model's folder or files, or a recording, to open it.</p>` : ''}
     `;
   }
 
@@ -80,9 +86,22 @@ class ModelChoice extends View {
 
   private async openFiles(files: readonly File[]): Promise<void> {
     if (files.length === 0) return;
+    this.close();
+    const [{ name }] = files;
+    if (files.length === 1 && name.endsWith('.safetensors')) return this.session.openRecording(files[0]);
     const config = files.find(({ name }) => name === 'config.json');
     const folder = config?.webkitRelativePath.split('/').at(-2);
-    await this.openAs(`files:${folder || files[0].name}`, files);
+    await this.openAs(`files:${folder || name}`, files);
+  }
+
+  private close(): void {
+    (this.querySelector('#open-model') as HTMLDetailsElement).open = false;
+  }
+
+  private closeByKey({ key }: KeyboardEvent): void {
+    if (key !== 'Escape') return;
+    this.close();
+    this.querySelector('summary')?.focus();
   }
 
   private openFromHub(event: SubmitEvent): void {
@@ -96,7 +115,7 @@ class ModelChoice extends View {
    * with no changes, which name values of the other.
    */
   private async openAs(name: string, files: readonly File[]): Promise<void> {
-    (this.querySelector('#open-model') as HTMLDetailsElement).open = false;
+    this.close();
     await this.session.open(name, files, (model) => {
       const { view, prompt } = this.state;
       return { ...startOf(name), view, prompt: isPromptFor(model, prompt) ? prompt : firstIds(model) };

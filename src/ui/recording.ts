@@ -182,7 +182,10 @@ export async function openRecording(bytes: Uint8Array<ArrayBuffer>, name: string
   const file = await SafetensorsFile.open(bytes, name);
   const { metadata } = file;
   const version = metadata.hyaline_recording;
-  if (version === undefined) throw new Error(`recording: ${name} is a safetensors file, but no recorded session.`);
+  if (version === undefined)
+    throw new Error(
+      `recording: ${name} is a safetensors file, but no recorded session; a model is opened with its config.json.`,
+    );
   if (version !== VERSION) throw new Error(`recording: ${name} has version ${version}; this page reads ${VERSION}.`);
   const { config, hooks, vocabulary } = parse<RecordedModel>(metadata, 'model', name);
   const run = (which: (typeof RUNS)[number]) => (metadata[which] === undefined ? null : readRun(file, which, name));

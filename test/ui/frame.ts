@@ -58,4 +58,19 @@ export function frameTests(driver: () => PageDriver): void {
       await page.setViewport({ width: 1280, height: 720 });
     }
   });
+
+  test('what opens another model closes by Escape and by a click elsewhere', async () => {
+    const { page, show } = driver();
+    await show({});
+    const isOpen = () => page.$eval('#open-model', (details) => (details as HTMLDetailsElement).open);
+    await page.click('#open-model summary');
+    await page.focus('#open-hub');
+    await page.keyboard.press('Escape');
+    expect([await isOpen(), await page.evaluate(() => document.activeElement?.tagName)]).toEqual([false, 'SUMMARY']);
+    await page.click('#open-model summary');
+    await page.click('#open-hub');
+    expect(await isOpen()).toBe(true);
+    await page.click('h1');
+    expect(await isOpen()).toBe(false);
+  });
 }

@@ -41,6 +41,13 @@ export function loadingTests(driver: () => PageDriver): void {
     expect(await problem()).toMatch(/^safetensors: model\.safetensors: .*/s);
     expect(await first()).toBe('" Paris"');
     expect(await state()).toMatchObject({ model: 'circuit-zoo', prompt: 'The capital of France is' });
+    await after(async () =>
+      (input as never as { uploadFile(...paths: string[]): Promise<void> }).uploadFile(
+        join(models, 'circuit-zoo', 'model.safetensors'),
+      ),
+    );
+    expect(await problem()).toMatch(/but no recorded session; a model is opened with its config\.json\.$/);
+    expect(await first()).toBe('" Paris"');
     await after(() => page.click('#run'));
     expect([await problem(), await first()]).toEqual([null, '" Paris"']);
   });

@@ -101,7 +101,11 @@ test('what a recording does not hold is said', async () => {
 });
 
 test.each([
-  ['no recording', without('hyaline_recording'), 'is a safetensors file, but no recorded session.'],
+  [
+    'no recording',
+    without('hyaline_recording'),
+    'is a safetensors file, but no recorded session; a model is opened with its config.json.',
+  ],
   ['another version', { ...METADATA, hyaline_recording: '2' }, 'has version 2; this page reads 1.'],
   ['no run', without('before'), 'holds no run.'],
   ['no model', without('model'), 'its model is not JSON.'],
