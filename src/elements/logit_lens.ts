@@ -305,12 +305,24 @@ export class HyalineLogitLens extends HyalineElement {
   }
 
   protected override updated(changed: PropertyValues): void {
+    if (changed.has('pos') || changed.has('shown')) this.showChosenColumn();
     if (!changed.has('open')) return;
     const panel = this.renderRoot.querySelector<HTMLElement>('[popover]');
     const cell = this.open && this.cellElement(this.open);
     if (!panel) return;
     panel.togglePopover(Boolean(cell));
     if (cell) placeBeside(panel, cell.getBoundingClientRect());
+  }
+
+  /** Scrolls the table, and nothing around it, to the chosen position. */
+  private showChosenColumn(): void {
+    const column = this.pos === null ? -1 : this.shown.positions.indexOf(this.pos);
+    const cell = this.cellElement({ row: 0, column })?.getBoundingClientRect();
+    const frame = this.renderRoot.querySelector('.scroll');
+    const rowNames = this.renderRoot.querySelector('thead th')?.getBoundingClientRect();
+    if (!cell || !frame || !rowNames) return;
+    const beyond = cell.right - frame.getBoundingClientRect().right;
+    frame.scrollLeft += beyond > 0 ? beyond : Math.min(cell.left - rowNames.right, 0);
   }
 
   private cellElement({ row, column }: Cell): HTMLElement | null {

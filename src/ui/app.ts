@@ -80,7 +80,7 @@ export class App extends View {
 
   private linkProblem(): TemplateResult | typeof nothing {
     if (this.linkProblems.length === 0) return nothing;
-    return html`<section id="link-problem" role="alert">${this.linkProblems.map((text) => html`<p>${text}</p>`)}
+    return html`<section id="link-problem" role="alert"><div>${this.linkProblems.map((text) => html`<p>${text}</p>`)}</div>
       <button @click=${() => (this.linkProblems = [])}>Dismiss</button></section>`;
   }
 

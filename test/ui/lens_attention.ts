@@ -21,6 +21,13 @@ export function lensAndAttentionTests(driver: () => PageDriver): void {
       return [lenses.map(({ rows }) => rows!.at(-1)!.top[0].logit), largest];
     });
     expect(shown).toEqual(predicted);
+    const [chosen, edge] = await page.evaluate(async () => {
+      const { shadowRoot, updateComplete } = document.querySelector('hyaline-logit-lens')!;
+      await updateComplete;
+      const cells = shadowRoot!.querySelectorAll('[data-row="0"]');
+      return [[...cells].at(-1)!, shadowRoot!.querySelector('.scroll')!].map((e) => e.getBoundingClientRect().right);
+    });
+    expect(chosen).toBeLessThanOrEqual(edge + 1); // scrolled to: it is the last of 15
     await page.evaluate(async () => {
       const lens = document.querySelector('hyaline-logit-lens')!;
       await lens.updateComplete;

@@ -60,8 +60,8 @@ class ModelView extends View {
     this.reachable = [this.pointed, this.state.hook].find((name) => visible.some((place) => place.name === name));
     this.reachable ??= visible[0]?.name;
     return html`
-      <p class="muted map-about">Every box is a value of this run, from the embedding down to the logits: its mean ± standard deviation.
-        Choose one to look inside; the Tour shows what can be found.</p>
+      <p class="muted map-about">Every box is a value of this run, with its mean ± standard deviation: choose one to look inside.
+        The Tour shows what can be found.</p>
       <div class="row map-tools">
         <label>Find <input type="search" .value=${this.filter} placeholder="attn, *.hook_z …" @input=${this.onFilter}></label>
         <button type="button" @click=${() => this.unfold(true)}>Unfold all</button>
