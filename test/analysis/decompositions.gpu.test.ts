@@ -17,7 +17,6 @@ import {
 import { testDevice } from '../device.ts';
 import { compare } from '../kernels/compare.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
-import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 
 /** Sums of components and of their magnitudes, over the first axis. */
@@ -43,7 +42,7 @@ const boundOf = ({ magnitude, count }: { magnitude: Float64Array; count: number 
 
 const CONFIGS = ['gpt2', 'llama', 'hooked LNPre, 19 in and 7 out', 'hooked without norms or MLP'];
 
-describe.each(inChromeEvery(2, CONFIGS))('%s', (name) => {
+describe.each(CONFIGS)('%s', (name) => {
   let model: Model;
   let cache: ActivationCache;
   const raw = TINY_CONFIGS[name];

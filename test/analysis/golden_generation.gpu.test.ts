@@ -5,7 +5,6 @@ import { Model } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl, readFixture, sharedExists } from '../fixtures.ts';
 import { GOLDEN_TOKENS } from '../models/goldens.ts';
-import { inChromeEvery } from '../sample.ts';
 import { readTensors } from '../tensors.ts';
 
 /** Integers of a golden file, exact in float64. */
@@ -16,7 +15,7 @@ async function readIntegers(path: string, name: string): Promise<{ shape: readon
   return { shape: entry.shape, data: [...decodeFloat64(entry.dtype, bytes.subarray(entry.begin, entry.end))] };
 }
 
-describe.skipIf(!sharedExists).each(inChromeEvery(2, ['gpt2', 'llama_gqa']))('%s', (name) => {
+describe.skipIf(!sharedExists).each(['gpt2', 'llama_gqa'])('%s', (name) => {
   const path = `../shared/goldens/${name}/golden.ops`;
   const tokens = GOLDEN_TOKENS[name];
   const load = async () => Model.load(fixtureUrl(`test/goldens/${name}`), { device: await testDevice() });

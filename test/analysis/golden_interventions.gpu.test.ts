@@ -14,7 +14,6 @@ import {
 import { testDevice } from '../device.ts';
 import { fixtureUrl, sharedExists } from '../fixtures.ts';
 import { GOLDEN_TOKENS } from '../models/goldens.ts';
-import { inChromeEvery } from '../sample.ts';
 import { type Float64Tensor, readTensors } from '../tensors.ts';
 
 /** Clean tokens with (token + 7) mod 29 at position 3. */
@@ -40,7 +39,7 @@ function expectAsGood(goldens: Goldens, name: string, got: ArrayLike<number>, ro
   expect(Math.max(...ours), name).toBeLessThanOrEqual(allowed + rounding);
 }
 
-describe.skipIf(!sharedExists).each(inChromeEvery(2, ['gpt2', 'llama_gqa']))('%s', (name) => {
+describe.skipIf(!sharedExists).each(['gpt2', 'llama_gqa'])('%s', (name) => {
   let prepared: Promise<{ model: Model; goldens: Goldens }> | undefined;
   const prepare = () => {
     prepared ??= (async () => {

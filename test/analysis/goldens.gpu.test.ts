@@ -18,7 +18,6 @@ import { testDevice } from '../device.ts';
 import { fixtureUrl, sharedExists } from '../fixtures.ts';
 import { compare } from '../kernels/compare.ts';
 import { GOLDEN_TOKENS } from '../models/goldens.ts';
-import { inChromeEvery } from '../sample.ts';
 import { type Float64Tensor, readTensors } from '../tensors.ts';
 
 type Decomposition = (model: Model, cache: ActivationCache) => ResidualStack;
@@ -54,7 +53,7 @@ const STACKS: Readonly<Record<string, Decomposition>> = {
 /** The tokens of `logit_attrs` and of `full_decomp_neurons_proj`, found from their numbers. */
 const [RIGHT, WRONG] = [4, 11];
 
-describe.skipIf(!sharedExists).each(inChromeEvery(2, ['gpt2', 'llama_gqa']))('%s', (name) => {
+describe.skipIf(!sharedExists).each(['gpt2', 'llama_gqa'])('%s', (name) => {
   let model: Model;
   let cache: ActivationCache;
   let logits: Awaited<ReturnType<Model['run']>>['logits'];

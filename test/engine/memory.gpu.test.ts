@@ -6,7 +6,6 @@ import { fixtureUrl } from '../fixtures.ts';
 import { countGpuCalls } from '../gpu_calls.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
 import { normal, seeded } from '../random.ts';
-import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 
 const zoo = async () => Model.load(fixtureUrl('models/circuit-zoo'), { device: await testDevice() });
@@ -183,28 +182,25 @@ describe('an embedding larger than one binding', () => {
     hooked_transformer: { d_vocab: 401 },
   };
 
-  test.each(inChromeEvery(3, Object.entries(vocabularies)))(
-    'is cut for both ends, and no bit changes: %s',
-    async (name, vocabulary) => {
-      const device = await testDevice();
-      const checkpoint = tinyModel({ ...TINY_CONFIGS[name], ...vocabulary }, 5);
-      const whole = await Model.load(checkpoint, { device });
-      const pieces = await Model.load(checkpoint, { device, maxBindingSizeBytes: 8192 });
-      const kernels = (model: Model) => dispatchesOf(model.plan({ pos: 3 })).map(({ kernel }) => kernel);
-      const count = (model: Model, kernel: string) => kernels(model).filter((k) => k === kernel).length;
-      expect([count(whole, 'token_embedding'), count(whole, 'unembed')]).toEqual([1, 1]);
-      expect(count(pieces, 'token_embedding')).toBeGreaterThan(2);
-      expect(count(pieces, 'unembed')).toBeGreaterThan(2);
-      for (const tokens of [
-        [[0, 1, whole.config.dVocab - 1]],
-        ...Array.from({ length: 6 }, (_, i) => randomTokens(whole.config, 1, 3, i)),
-      ]) {
-        expect(firstDifference((await pieces.run(tokens)).logits.data, (await whole.run(tokens)).logits.data)).toBe(-1);
-      }
-      whole.destroy();
-      pieces.destroy();
-    },
-  );
+  test.each(Object.entries(vocabularies))('is cut for both ends, and no bit changes: %s', async (name, vocabulary) => {
+    const device = await testDevice();
+    const checkpoint = tinyModel({ ...TINY_CONFIGS[name], ...vocabulary }, 5);
+    const whole = await Model.load(checkpoint, { device });
+    const pieces = await Model.load(checkpoint, { device, maxBindingSizeBytes: 8192 });
+    const kernels = (model: Model) => dispatchesOf(model.plan({ pos: 3 })).map(({ kernel }) => kernel);
+    const count = (model: Model, kernel: string) => kernels(model).filter((k) => k === kernel).length;
+    expect([count(whole, 'token_embedding'), count(whole, 'unembed')]).toEqual([1, 1]);
+    expect(count(pieces, 'token_embedding')).toBeGreaterThan(2);
+    expect(count(pieces, 'unembed')).toBeGreaterThan(2);
+    for (const tokens of [
+      [[0, 1, whole.config.dVocab - 1]],
+      ...Array.from({ length: 6 }, (_, i) => randomTokens(whole.config, 1, 3, i)),
+    ]) {
+      expect(firstDifference((await pieces.run(tokens)).logits.data, (await whole.run(tokens)).logits.data)).toBe(-1);
+    }
+    whole.destroy();
+    pieces.destroy();
+  });
 
   test('runs on a device with the default limits: 154 MB of embedding, 128 MiB per binding', async () => {
     const small = await requestDevice({ limits: 'default' });

@@ -4,7 +4,6 @@ import { Model, type ModelInMemory, type NumberFormat, roundTo } from '../../src
 import { NUMBER_FORMATS } from '../../src/kernels/formats.ts';
 import { testDevice } from '../device.ts';
 import { canonicalWeights, randomTokens, TINY_CONFIGS, tinyModel } from '../models/tiny.ts';
-import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 
 const load = async (checkpoint: ModelInMemory, maxBindingSizeBytes?: number) =>
@@ -16,7 +15,7 @@ const VOCABULARY = 150;
 
 const logitsOf = async (model: Model) => (await model.run(randomTokens(model.config, 2, 5, 3))).logits.data;
 
-describe.each(inChromeEvery(2, ['gpt2', 'llama untied, with biases, one key head']))('%s', (name) => {
+describe.each(['gpt2', 'llama untied, with biases, one key head'])('%s', (name) => {
   const checkpoint = tinyModel({ ...TINY_CONFIGS[name], vocab_size: VOCABULARY }, 51);
 
   test('with all weights in bf16 it is the model that is loaded with such weights, and restored it is the first one', async () => {

@@ -3,7 +3,6 @@ import { isNode } from '../../src/engine/node.ts';
 import { logitLens, Model, type TilingRequest, topTokens } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl, readJsonFixture, sharedExists } from '../fixtures.ts';
-import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 
 const load = async (path: string, tilings?: TilingRequest) =>
@@ -78,10 +77,7 @@ describe('circuit-zoo', () => {
 });
 
 const P = 113;
-const PAIRS = inChromeEvery(
-  16,
-  Array.from({ length: P * P }, (_, i) => [Math.floor(i / P), i % P, P]),
-);
+const PAIRS = Array.from({ length: P * P }, (_, i) => [Math.floor(i / P), i % P, P]);
 
 test(`modular-addition adds ${PAIRS.length} of all 12,769 pairs right`, async () => {
   // Thousands of rows: a tile of four rows reads the weights a quarter as often, and compiles as fast as that of one.
@@ -161,7 +157,7 @@ const CHAINS = [
 ];
 
 describe.skipIf(!sharedExists)('capp-gpt2', () => {
-  test.each(inChromeEvery(3, CHAINS))('plans $chains', async ({ part, chains }) => {
+  test.each(CHAINS)('plans $chains', async ({ part, chains }) => {
     const model = await load('../shared/models/capp-gpt2');
     const { token2id, id2token } = await readJsonFixture<{
       token2id: Record<string, number>;

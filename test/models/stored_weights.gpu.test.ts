@@ -16,7 +16,6 @@ import {
 } from '../../src/index.ts';
 import { testDevice } from '../device.ts';
 import { fixtureUrl, readJsonFixture } from '../fixtures.ts';
-import { inChromeEvery } from '../sample.ts';
 import { firstDifference } from '../tensors.ts';
 import { randomTokens, TINY_CONFIGS, tinyModel } from './tiny.ts';
 
@@ -86,27 +85,24 @@ const FORMATS = [
   ['f16', 'fast', [1, 3]],
 ] as const;
 
-describe.each(
-  inChromeEvery(3, [
-    'gpt2',
-    'llama untied, with biases, one key head',
-    'hooked RMSPre, partial rotary, gated with b_in',
-  ]),
-)('%s', (name) => {
-  const checkpoint = withSmallWeights(tinyModel(tiny(name), 61));
+describe.each(['gpt2', 'llama untied, with biases, one key head', 'hooked RMSPre, partial rotary, gated with b_in'])(
+  '%s',
+  (name) => {
+    const checkpoint = withSmallWeights(tinyModel(tiny(name), 61));
 
-  test.each(inChromeEvery(3, FORMATS))(
-    '%s, %s: every value has the bits of the float32 model with these weights',
-    async (weights, numerics, at) => {
-      using model = await load(checkpoint, { weights, maxBindingSizeBytes: LIMITS[weights] });
-      using twin = await twinOf(model, checkpoint); // in one piece
-      expect(model.runtime.weight('embed.W_E')?.buffers.length).toBeGreaterThan(1);
-      expect([model.weightFormat, twin.weightFormat]).toEqual([weights, 'f32']);
-      const tokens = randomTokens(model.config, at[0], at[1], 7);
-      expectSameBits(await allValues(model, tokens, numerics), await allValues(twin, tokens, numerics));
-    },
-  );
-});
+    test.each(FORMATS)(
+      '%s, %s: every value has the bits of the float32 model with these weights',
+      async (weights, numerics, at) => {
+        using model = await load(checkpoint, { weights, maxBindingSizeBytes: LIMITS[weights] });
+        using twin = await twinOf(model, checkpoint); // in one piece
+        expect(model.runtime.weight('embed.W_E')?.buffers.length).toBeGreaterThan(1);
+        expect([model.weightFormat, twin.weightFormat]).toEqual([weights, 'f32']);
+        const tokens = randomTokens(model.config, at[0], at[1], 7);
+        expectSameBits(await allValues(model, tokens, numerics), await allValues(twin, tokens, numerics));
+      },
+    );
+  },
+);
 
 describe('what is stored', () => {
   const checkpoint = tinyModel(tiny('gpt2'), 62);
@@ -202,23 +198,24 @@ describe('analyses of a model in q8', () => {
   });
 });
 
-test.each(
-  inChromeEvery(2, [
-    ['q8', 'fast'],
-    ['q4', 'reproducible'],
-  ] as const),
-)('circuit-zoo in %s, %s, has the bits of its twin, and in q8 its recorded predictions', async (weights, numerics) => {
-  const from = fixtureUrl('models/circuit-zoo');
-  const { prompts } = await readJsonFixture<{ prompts: { ids: number[]; top5: { id: number }[] }[] }>(
-    'models/circuit-zoo/golden.json',
-  );
-  using model = await load(from, { weights });
-  using twin = await twinOf(model, from);
-  const { ids } = prompts[0];
-  expectSameBits(await allValues(model, [ids], numerics), await allValues(twin, [ids], numerics));
-  if (weights !== 'q8') return;
-  for (const { ids, top5 } of prompts) {
-    const { logits } = await model.run(ids, { numerics });
-    expect(topTokens(model, logits, 1)[0].id).toBe(top5[0].id);
-  }
-});
+test.each([
+  ['q8', 'fast'],
+  ['q4', 'reproducible'],
+] as const)(
+  'circuit-zoo in %s, %s, has the bits of its twin, and in q8 its recorded predictions',
+  async (weights, numerics) => {
+    const from = fixtureUrl('models/circuit-zoo');
+    const { prompts } = await readJsonFixture<{ prompts: { ids: number[]; top5: { id: number }[] }[] }>(
+      'models/circuit-zoo/golden.json',
+    );
+    using model = await load(from, { weights });
+    using twin = await twinOf(model, from);
+    const { ids } = prompts[0];
+    expectSameBits(await allValues(model, [ids], numerics), await allValues(twin, [ids], numerics));
+    if (weights !== 'q8') return;
+    for (const { ids, top5 } of prompts) {
+      const { logits } = await model.run(ids, { numerics });
+      expect(topTokens(model, logits, 1)[0].id).toBe(top5[0].id);
+    }
+  },
+);
