@@ -106,10 +106,14 @@ const isEdit = has({
   isOn: (value) => typeof value === 'boolean',
 });
 
+const isNumerics = isOneOf(['fast', 'reproducible']);
+
 const isPin = has({
   model: isText,
   prompt: isText,
+  numerics: isNumerics,
   edits: isListOf(isEdit, MOST),
+  second: isText,
   hook: isText,
   index: isRecordOf(isCount),
 });
@@ -127,7 +131,7 @@ const CHECKS: Readonly<Record<keyof PageState, Check>> = {
   model: (value) => isText(value) && value !== '',
   prompt: isText,
   second: isText,
-  numerics: isOneOf(['fast', 'reproducible']),
+  numerics: isNumerics,
   view: isOneOf(VIEWS),
   pos: isInteger,
   hook: isText,

@@ -1,33 +1,38 @@
 // Numbers that are kept to compare with: where each is, and what it is. No DOM here.
 import type { Model } from '../index.ts';
 import { hooksOf } from './edits.ts';
-import { idsOf, type PageRun } from './page_run.ts';
+import { idsOf, LiveRun, type PageRun } from './page_run.ts';
 import type { Runs } from './session.ts';
 import { elementOf, valueIn } from './shown_values.ts';
-import type { PageState, Pin } from './state.ts';
+import type { Edit, PageState, Pin } from './state.ts';
 
 /** The selected number of the state. */
-export function pinOf({ model, prompt, edits, hook }: PageState, index: Pin['index']): Pin {
-  return { model, prompt, edits: edits.filter(({ isOn }) => isOn), hook, index };
+export function pinOf({ model, prompt, numerics, second, hook, ...state }: PageState, index: Pin['index']): Pin {
+  const edits = state.edits.filter(({ isOn }) => isOn);
+  return { model, prompt, numerics, edits, second: edits.some(takesFromSecond) ? second : '', hook, index };
+}
+
+function takesFromSecond({ kind, direction }: Edit): boolean {
+  return kind === 'patch' || direction?.from === 'difference';
 }
 
 export function isSamePin(a: Pin, b: Pin): boolean {
   return keyOf(a) === keyOf(b);
 }
 
-export function keyOf({ model, prompt, edits, hook, index }: Pin): string {
+export function keyOf({ model, prompt, numerics, edits, second, hook, index }: Pin): string {
   const place = Object.entries(index).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([model, prompt, edits, hook, place]);
+  return JSON.stringify([model, prompt, numerics, edits, second, hook, place]);
 }
 
 /**
  * The run on the page that holds a pinned number; null where none does.
  * @param state what these runs are of
  */
-export function runOfPin({ model, prompt, edits }: Pin, state: PageState, runs: Runs): PageRun | null {
-  if (model !== state.model) return null;
-  const changes = JSON.stringify(state.edits.filter(({ isOn }) => isOn));
-  if (edits.length > 0) return prompt === state.prompt && JSON.stringify(edits) === changes ? runs.after : null;
+export function runOfPin(pin: Pin, state: PageState, runs: Runs): PageRun | null {
+  const { model, prompt, numerics, edits } = pin;
+  if (model !== state.model || numerics !== state.numerics) return null;
+  if (edits.length > 0) return isSamePin(pin, pinOf({ ...state, hook: pin.hook }, pin.index)) ? runs.after : null;
   if (prompt === state.prompt) return runs.before;
   return prompt === state.second ? runs.second : null;
 }
@@ -46,19 +51,29 @@ export async function numberIn(run: PageRun, { hook, index }: Pick<Pin, 'hook' |
 
 /**
  * A pinned number of another prompt or with other changes, by a run of its own, freed at once.
- * @throws Error where that run cannot be had, as with changes that take numbers from another prompt
+ * @throws Error where that run cannot be had
  */
-export async function numberByRunning(model: Model, pin: Pin, numerics: PageState['numerics']): Promise<number> {
-  const hooks = await hooksOf(pin.edits, { model, before: null, second: null });
-  const options = { hooks, numerics, capture: pin.hook, logits: 'none' } as const;
-  const { cache } = await model.run([idsOf(model, pin.prompt)], options);
+export async function numberByRunning(model: Model, pin: Pin): Promise<number> {
+  const { numerics } = pin;
+  const made: { destroy(): void }[] = [];
+  const whole = async (prompt: string) => {
+    const { cache } = await LiveRun.of(model, prompt, { numerics });
+    made.push(cache);
+    return cache;
+  };
   try {
+    const before = pin.second === '' ? null : await whole(pin.prompt);
+    const second = pin.second === '' ? null : await whole(pin.second);
+    const hooks = await hooksOf(pin.edits, { model, before, second });
+    const options = { hooks, numerics, capture: pin.hook, logits: 'none' } as const;
+    const { cache } = await model.run([idsOf(model, pin.prompt)], options);
+    made.push(cache);
     const value = cache.get(pin.hook);
     const element = elementOf(value, pin.index);
     if (element === null) throw new Error('This run has no such position.');
     return (await value.read()).data[element];
   } finally {
-    cache.destroy();
+    for (const cache of made) cache.destroy();
   }
 }
 

@@ -59,7 +59,10 @@ export interface Edit {
 export interface Pin {
   readonly model: string;
   readonly prompt: string;
+  readonly numerics: Numerics;
   readonly edits: readonly Edit[];
+  /** The second prompt, where the edits take numbers from it; else ''. */
+  readonly second: string;
   readonly hook: string;
   /** Index along every axis, by name. */
   readonly index: Readonly<Record<string, number>>;

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { linkOf, readLink } from '../../src/ui/link.ts';
+import { pinOf } from '../../src/ui/pins.ts';
 import {
   createEdit,
   DEFAULT_STATE,
@@ -57,7 +58,15 @@ const ARBITRARIES: { [Key in keyof PageState]: fc.Arbitrary<PageState[Key]> } = 
   wrong: fc.option(count),
   edits: fc.array(edit, { maxLength: 3 }),
   pins: fc.array(
-    fc.record({ model: text, prompt: text, edits: fc.array(edit, { maxLength: 1 }), hook: text, index: record(count) }),
+    fc.record({
+      model: text,
+      prompt: text,
+      numerics: fc.constantFrom('fast' as const, 'reproducible' as const),
+      edits: fc.array(edit, { maxLength: 1 }),
+      second: text,
+      hook: text,
+      index: record(count),
+    }),
     { maxLength: 2 },
   ),
   patchKind: text,
@@ -165,7 +174,7 @@ test('a model of any name begins with a prompt', () => {
 
 test('more changes or pins than anybody can look at are left out', () => {
   const edit = createEdit('zero', 'hook_embed');
-  const pin = { model: 'circuit-zoo', prompt: '', edits: [], hook: 'hook_embed', index: { pos: 0 } };
+  const pin = pinOf({ ...DEFAULT_STATE, hook: 'hook_embed' }, { pos: 0 });
   for (const [key, one] of Object.entries({ edits: edit, pins: pin })) {
     const link = (count: number) => `#${key}=${encodeURIComponent(JSON.stringify(Array(count).fill(one)))}`;
     expect(readLink(link(100)).problems).toEqual([]);

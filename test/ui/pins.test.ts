@@ -56,6 +56,12 @@ test('a pinned number is found in the run of its prompt and changes, and nowhere
   expect(runOfPin({ ...pin, prompt: 'b' }, state, runs)).toBe(null);
   expect(runOfPin({ ...pin, prompt: 'c', edits: [] }, state, runs)).toBe(null);
   expect(runOfPin({ ...pin, model: 'another' }, state, runs)).toBe(null);
+  expect(runOfPin({ ...pin, numerics: 'fast' }, state, runs)).toBe(null);
+  // A patch takes numbers from the second prompt: with another one it is another number. Zero does not.
+  const patched = { ...state, edits: [createEdit('patch', 'x')] };
+  expect(runOfPin(pinOf(patched, pin.index), patched, runs)).toBe(after);
+  expect(runOfPin(pinOf(patched, pin.index), { ...patched, second: 'c' }, runs)).toBe(null);
+  expect(runOfPin(pin, { ...state, second: 'c' }, runs)).toBe(after);
   expect(await numberIn(after, pin)).toBe(13);
   await expect(numberIn(after, { hook: 'x', index: { pos: 9, d_model: 0 } })).rejects.toThrow('no such position');
   await expect(numberIn(after, { hook: 'y', index: {} })).rejects.toThrow('This run does not hold y.');

@@ -58,6 +58,7 @@ class PinnedNumbers extends View {
     const differences = [
       pin.model !== here.model && pin.model,
       pin.prompt !== here.prompt && JSON.stringify(pin.prompt),
+      pin.numerics !== here.numerics && `${pin.numerics} numerics`,
       JSON.stringify(pin.edits) !== JSON.stringify(here.edits) &&
         (pin.edits.length > 0
           ? pin.edits.map((edit) => describeEdit(edit, (id) => nameOfToken(this.session.shown, id))).join('; ')
@@ -71,9 +72,7 @@ class PinnedNumbers extends View {
     const run = runOfPin(pin, shownState, runs);
     if (run) return this.later(run, `number ${keyOf(pin)}`, () => numberIn(run, pin));
     if (!model || pin.model !== this.state.model) return { state: 'failed', message: 'in another model: open it' };
-    return this.later(model, `number ${keyOf(pin)} ${this.state.numerics}`, () =>
-      numberByRunning(model, pin, this.state.numerics),
-    );
+    return this.later(model, `number ${keyOf(pin)}`, () => numberByRunning(model, pin));
   }
 
   private beside(pin: Pin, run: PageRun): Later<number> {
@@ -82,8 +81,8 @@ class PinnedNumbers extends View {
     return this.later(run, `number ${placeOf(place)}`, () => numberIn(run, place));
   }
 
-  private goTo({ model, prompt, edits, hook, index }: Pin): void {
-    this.change({ model, prompt, edits, hook, index, rows: '', columns: '' });
+  private goTo({ second, ...pin }: Pin): void {
+    this.change({ ...pin, ...(second !== '' && { second }), rows: '', columns: '' });
   }
 
   private unpin(pin: Pin): void {
