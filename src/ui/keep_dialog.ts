@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { digestValues } from '../index.ts';
 import { codeOf } from './code.ts';
+import { download } from './download.ts';
 import { blobOf, csvParts, jsonParts, valuesFile } from './export.ts';
 import type { PageRun } from './page_run.ts';
 import { type PictureFile, picturesIn } from './pictures.ts';
@@ -162,12 +163,6 @@ class KeepDialog extends View {
       this.said = `This browser does not allow copying. ${what}: ${text}`;
     }
   }
-}
-
-function download(name: string, blob: Blob): void {
-  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // a large file is read after the click
 }
 
 customElements.define('page-keep-dialog', KeepDialog);

@@ -4,6 +4,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { formatMs } from '../../elements/index.ts';
 import { describeAdapter } from '../../index.ts';
 import { type BenchmarkResult, benchmark, DECODE, passMs, RUN, RUN_KEEPING_ALL, type Timing } from '../benchmark.ts';
+import { download } from '../download.ts';
 import { JobView } from '../job_view.ts';
 import type { Figure } from '../measure_plots.ts';
 import { type RatedOperation, ratedOperations } from '../operations.ts';
@@ -80,14 +81,17 @@ class MeasureView extends JobView {
   private figure({ name, title, caption, picture }: Figure): TemplateResult {
     const save = async () => {
       const { svgText } = await import('../measure_plots.ts');
-      saveText(`hyaline-${name}.svg`, svgText(picture, this), 'image/svg+xml');
+      download(`hyaline-${name}.svg`, new Blob([svgText(picture, this)], { type: 'image/svg+xml' }));
     };
     return html`<figure class=${name}><h3>${title} <button class="link save-svg" @click=${save}>save as SVG</button></h3>
       <figcaption class="muted">${caption}</figcaption><div role="img" aria-label=${title}>${picture}</div></figure>`;
   }
 
   private saveJson(result: BenchmarkResult): void {
-    saveText(`hyaline-benchmark-${result.date.slice(0, 10)}.json`, JSON.stringify(result, null, 2), 'application/json');
+    download(
+      `hyaline-benchmark-${result.date.slice(0, 10)}.json`,
+      new Blob([JSON.stringify(result, null, 2)], { type: 'application/json' }),
+    );
   }
 }
 
@@ -148,14 +152,6 @@ function operationTable(result: BenchmarkResult): TemplateResult {
         <td class="number">${(operation.bytes / (1e6 * operation.ms)).toPrecision(3)}</td>
         <td class="number">${percent(leastMs(operation, result) / operation.ms)}</td></tr>`,
     )}</tbody></table></div></details>`;
-}
-
-function saveText(name: string, text: string, type: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }
 
 customElements.define('view-measure', MeasureView);
