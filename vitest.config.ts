@@ -40,13 +40,11 @@ const onGpu = { provide, testTimeout: 120_000, hookTimeout: 120_000, isolate: fa
 
 /**
  * Chrome has the Dawn and the adapter that Node has. These run in Node alone: what they are about is seen in Chrome through the page
- * (test/ui: predictions, sweeps, attribution, generation, memory after a hundred interactions), or is arithmetic of kernels of which Chrome
+ * (test/ui: predictions, sweeps, attribution, patching), or is arithmetic of kernels of which Chrome
  * compiles samples in any case.
  */
 const NODE_ALONE = [
   'test/analysis/*.gpu.test.ts',
-  'test/engine/memory.gpu.test.ts',
-  'test/hooks/{generate,in_flight,round,rounded_weights}.gpu.test.ts',
   'test/kernels/{sample,weight_access}.gpu.test.ts',
   'test/models/{real,stored_weights}.gpu.test.ts',
 ];

@@ -166,6 +166,7 @@ describe('what ends a generation with steps in flight', () => {
 
   test('whenever a model is destroyed or a generation aborted, both end with an error', async () => {
     const device = await testDevice();
+    let ended = 0;
     for (let delay = 0; delay < 24; delay++) {
       const controller = new AbortController();
       const model = await Model.load(tinyModel(TINY_CONFIGS.gpt2, 3), { device, tilings: 'register 1x4' });
@@ -173,9 +174,16 @@ describe('what ends a generation with steps in flight', () => {
       await new Promise((resolve) => setTimeout(resolve, delay / 2));
       if (delay % 2 === 0) controller.abort();
       model.destroy();
-      expect(await steps).toMatch(/it has been destroyed|aborted/);
+      const outcome = await steps;
+      // A fast machine may have been done by then: a token for each position from the prompt's last to that of the context.
+      if (typeof outcome !== 'string') expect(outcome).toHaveLength(model.config.nCtx - 2);
+      else {
+        expect(outcome).toMatch(/it has been destroyed|aborted/);
+        ended++;
+      }
       expect(model.memory.bytes).toBe(0);
     }
+    expect(ended).toBeGreaterThan(4);
   });
 
   test('a device that is lost says so', async () => {
