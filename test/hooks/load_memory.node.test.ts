@@ -17,6 +17,7 @@ const CONFIG = {
 };
 const LARGEST = 4 * CONFIG.vocab_size * CONFIG.n_embd;
 const PIECE = 1 << 20;
+const LIMIT = LARGEST + 3 * PIECE + 4 * PIECE;
 
 /** A checkpoint of zeros, made as it is read. */
 function source(dtype: 'F32' | 'BF16'): Source {
@@ -55,18 +56,24 @@ test.each<['F32' | 'BF16', WeightFormat]>([
   setFlagsFromString('--expose-gc');
   const collect: () => void = runInNewContext('gc');
   const device = await testDevice();
-  collect();
-  const before = process.memoryUsage().arrayBuffers;
-  let most = 0;
-  const onProgress = ({ phase }: { phase: string }) => {
-    if (phase === 'compile') return;
+  const load = async () => {
     collect();
-    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    const before = process.memoryUsage().arrayBuffers;
+    let most = 0;
+    const onProgress = ({ phase }: { phase: string }) => {
+      if (phase === 'compile') return;
+      collect();
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    };
+    const model = await Model.load(source(dtype), { device, weights, onProgress });
+    model.destroy();
+    return most;
   };
-  const model = await Model.load(source(dtype), { device, weights, onProgress });
-  model.destroy();
+  // What tests before this one left running may allocate meanwhile: of up to three loads, the least is ours.
+  let most = await load();
+  for (let again = 0; again < 2 && most > LIMIT; again++) most = Math.min(most, await load());
   // The embedding; 1 MB that is being decoded, the 2 MB which it becomes, pieces of the file, and the other tensors, which are small.
   // What others left behind may be collected meanwhile.
   expect(most).toBeGreaterThanOrEqual(LARGEST - PIECE);
-  expect(most).toBeLessThanOrEqual(LARGEST + 3 * PIECE + 4 * PIECE);
+  expect(most).toBeLessThanOrEqual(LIMIT);
 });
