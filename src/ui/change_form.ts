@@ -39,7 +39,7 @@ export interface ChangeFormOptions {
 }
 
 /** The values of a model by name, for fields that ask for one. */
-export const HOOK_LIST = 'hook-names';
+const HOOK_LIST = 'hook-names';
 
 export function hookList({ hooks, config }: Model): TemplateResult {
   const ofAllLayers = (name: string) => name.replace(/^blocks\.0\./, 'blocks.*.');

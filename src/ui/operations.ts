@@ -82,7 +82,7 @@ export async function measureOperations(
 }
 
 /** What one dispatch has to do at least. */
-export function workOf(step: Dispatch, plan: Plan, { nHeads, dHead }: ModelConfig): Pick<Operation, 'flops' | 'bytes'> {
+function workOf(step: Dispatch, plan: Plan, { nHeads, dHead }: ModelConfig): Pick<Operation, 'flops' | 'bytes'> {
   const { product, kernel, access, resources } = step;
   const values = resources.reduce((sum, resource) => sum + bytesOf(resource, plan), 0);
   if (product) {

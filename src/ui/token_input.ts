@@ -20,7 +20,7 @@ export function nameOfToken(model: ShownModel | null, id: number): string {
  * @example
  * tokenNamed(model, 'Mary'); // 747, which is " Mary"
  */
-export function tokenNamed(model: Pick<Model, 'tokenizer' | 'config'>, text: string): number {
+function tokenNamed(model: Pick<Model, 'tokenizer' | 'config'>, text: string): number {
   const { tokenizer, config } = model;
   const typed = text.trim();
   if (/^#?\d+$/.test(typed) && (typed.startsWith('#') || !tokenizer)) {

@@ -25,7 +25,7 @@ function runOf(of: Measured, which: Which): PageRun {
 }
 
 /** The id of a token by its text. */
-export function tokenId({ config, tokenizer }: PageModel, text: string): number {
+function tokenId({ config, tokenizer }: PageModel, text: string): number {
   for (let id = 0; id < config.dVocabOut; id++) if ((tokenizer?.tokenText(id) ?? String(id)) === text) return id;
   throw new Error(`there is no token "${text}".`);
 }
